@@ -1,0 +1,51 @@
+# Two commands: `make run` starts everything here, `make test` runs all tests. Both need Python >= 3.11, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Lock files are written without an index address; pip takes packages from wherever it is configured to.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build
+
+.PHONY: help run test test-kafka lint lock bench clean
+
+help:  ## show the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+
+run: $(VENV)/.run  ## start PostgreSQL, a broker and the service on this machine; Ctrl-C stops all of it
+	@$(BIN)/python -m embedded
+
+test: $(VENV)/.dev  ## run every test that needs no Apache Kafka
+	$(BIN)/python -m pytest -m "not kafka"
+
+test-kafka: $(VENV)/.dev  ## run the broker-facing tests on Apache Kafka (Java 17 and Maven, or Docker)
+	TRAINING_TEST_BROKER=kafka $(BIN)/python -m pytest tests/kafka
+
+lint: $(VENV)/.dev  ## style, types and the arrows of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## measure the main path; prints a table of ratios
+	$(BIN)/python -m bench
+
+lock: $(VENV)/.dev  ## renew the lock files from pyproject.toml
+	$(COMPILE) --upgrade --output-file requirements/worker.txt
+	$(COMPILE) --upgrade --extra embedded --output-file requirements/run.txt
+	$(COMPILE) --upgrade --extra embedded --extra dev --output-file requirements/dev.txt
+
+clean:  ## remove the virtual environment and all local data
+	rm -rf $(VENV) .state
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 run"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.run

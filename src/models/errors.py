@@ -1,0 +1,65 @@
+"""The one tree of errors. Storage and the models raise them; `web.problems` maps each to problem+json in one place.
+
+TrainingServiceError
+├── NotFound                     404
+├── Conflict                     409
+│   ├── StatusConflict           409  a training never goes backwards
+│   └── IdentityConflict         409  the id or source_id is another training's
+├── PreconditionFailed           412
+├── Unprocessable                422
+│   ├── UnknownExercise          422
+│   └── IdempotencyKeyReused     422
+└── DatabaseUnavailable          503
+"""
+
+
+class TrainingServiceError(Exception):
+    """Base of all errors that a caller of this service can meet; its text is fit to be shown to the caller."""
+
+
+class NotFound(TrainingServiceError):
+    """What was asked for does not exist, was deleted, or belongs to somebody else."""
+
+
+class Conflict(TrainingServiceError):
+    """The request contradicts what is stored."""
+
+
+class StatusConflict(Conflict):
+    """A training's status never goes backwards."""
+
+
+class IdentityConflict(Conflict):
+    """The client's own `id` or `source_id` already names a training that was created with another body."""
+
+
+class PreconditionFailed(TrainingServiceError):
+    """If-Match names another version than the one that is stored.
+
+    `version` is the stored one, so that the caller can be told what to read again.
+    """
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"The training is at version {version}.")
+        self.version = version
+
+
+class Unprocessable(TrainingServiceError):
+    """The request is well formed and cannot be carried out. `pointer` (RFC 6901) names the field, "" the whole."""
+
+    def __init__(self, message: str, pointer: str = "") -> None:
+        super().__init__(message)
+        self.pointer = pointer
+
+
+class UnknownExercise(Unprocessable):
+    """The catalogue has no such movement, or no such revision of it."""
+
+
+class IdempotencyKeyReused(Unprocessable):
+    """The Idempotency-Key was used before with another request."""
+
+
+class DatabaseUnavailable(TrainingServiceError):
+    """PostgreSQL cannot be reached, is overloaded, or gave up on the statement. Nothing can be said of a write that
+    was under way when the connection broke: the client asks again with the same Idempotency-Key or id."""

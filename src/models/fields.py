@@ -1,0 +1,62 @@
+"""The field types that several documents share, and how numbers and moments are written in JSON."""
+
+import zoneinfo
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, StringConstraints
+
+_NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
+
+
+def number(value: float) -> float:
+    """A quantity as the JSON number that people write: 100 rather than 100.0, and 102.5."""
+    return int(value) if value.is_integer() else value
+
+
+def moment(value: datetime) -> str:
+    """A moment as RFC 3339 in UTC, with as many digits as it has: ``2026-01-05T12:00:00Z``."""
+    text = value.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return f"{text.rstrip('0') if '.' in text else text}Z"
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _zone(value: str) -> str:
+    if value not in _zones():
+        raise ValueError("is no time zone of the IANA database")
+    return value
+
+
+def _in_range(value: datetime) -> datetime:
+    if not 1900 <= value.year <= 2199:
+        raise ValueError("must lie between the years 1900 and 2199")
+    return value
+
+
+def _four_places(value: float) -> float:
+    # Within the bounds below a double holds these digits exactly as they were entered.
+    if round(value, 4) != value:
+        raise ValueError("must have at most 4 digits after the point")
+    return value
+
+
+_PLACES = (AfterValidator(_four_places), PlainSerializer(number, return_type=float, when_used="json"))
+
+Weight = Annotated[float, Field(ge=-2_000, le=10_000, allow_inf_nan=False), *_PLACES]
+Seconds = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False), *_PLACES]
+Metres = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False), *_PLACES]
+Kilograms = Annotated[float, Field(ge=1, le=1_000, allow_inf_nan=False), *_PLACES]
+Exertion = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), *_PLACES]
+Text = Annotated[str, StringConstraints(max_length=10_000, pattern=_NO_NUL)]
+Title = Annotated[str, StringConstraints(max_length=300, pattern=_NO_NUL)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL, strip_whitespace=True)]
+SourceId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
+Slug = Annotated[str, StringConstraints(max_length=100, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Tempo = Annotated[str, StringConstraints(max_length=20, pattern=r"^(\d{1,3}|X)(-(\d{1,3}|X)){3}$")]
+TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_range), PlainSerializer(moment, return_type=str, when_used="json")]

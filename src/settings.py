@@ -1,0 +1,93 @@
+"""Settings of the service, read once from the environment (prefix ``TRAINING_``) and frozen."""
+
+from functools import cache
+from typing import Annotated
+
+from pydantic import AnyHttpUrl, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting with its unit and meaning; the name in the environment is ``TRAINING_`` + the upper-case name.
+
+    Raises pydantic's ``ValidationError`` when a value is missing or out of bounds: a worker with wrong settings
+    does not start.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TRAINING_", frozen=True, extra="ignore")
+
+    # PostgreSQL
+    database_url: str = Field(description="libpq URL under which workers connect; its role may only add to the outbox")
+    database_owner_url: str | None = Field(
+        default=None, description="libpq URL of the schema's owner, for migrations and `analytics rebuild`"
+    )
+    pool_size: int = Field(default=10, ge=2, le=200, description="largest number of connections of one worker")
+    pool_timeout: float = Field(default=5.0, gt=0, description="seconds a request waits for a connection before 503")
+    statement_timeout: float = Field(default=15.0, gt=0, description="seconds after which PostgreSQL ends a statement")
+
+    # Kafka
+    kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="host:port[,host:port…] of the brokers")
+    kafka_idempotent: bool = Field(default=True, description="idempotent producer; off only on the embedded broker")
+    events_topic: str = Field(default="training_events", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    topic_partitions: int = Field(default=8, ge=1, le=1000, description="partitions that every topic is made with")
+    topic_replication: int = Field(default=1, ge=1, le=10, description="replicas of each partition")
+    topic_retention_days: float = Field(
+        default=30, gt=0, description="days a record stays in a topic; the log in PostgreSQL is the history"
+    )
+
+    # The worker
+    worker_id: str = Field(default="training", description="name of the Faust app and of its consumer group")
+    web_host: str = Field(default="127.0.0.1", description="address to listen on")
+    web_port: int = Field(default=8080, ge=0, le=65535, description="port to listen on")
+    datadir: str = Field(default=".state/worker", description="folder in which Faust may keep files")
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, description="largest request body; beyond it 413")
+    stop_grace: float = Field(default=8.0, gt=0, description="seconds a stopping worker has before it exits hard")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    log_format: str = Field(default="json", pattern="^(json|console)$")
+
+    # Who may come in
+    jwt_secret: SecretStr | None = Field(default=None, description="shared secret of HS256 tokens, 32 bytes at least")
+    jwks_url: AnyHttpUrl | None = Field(default=None, description="address of the key set of RS256 and ES256 tokens")
+    jwt_audience: str | None = Field(default=None, description="`aud` that a token must name")
+    jwt_issuer: str | None = Field(default=None, description="`iss` that a token must name")
+    jwt_leeway: float = Field(default=10.0, ge=0, le=300, description="seconds of clock difference forgiven")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="origins, divided by commas, whose pages may call the API"
+    )
+
+    # The outbox
+    relay_interval: float = Field(default=0.1, gt=0, le=60, description="seconds between the Faust timer's ticks")
+    relay_batch: int = Field(default=5000, ge=1, le=100_000, description="most records published before one ack")
+    relay_lease: float = Field(default=5.0, ge=1, le=60, description="seconds a silent relay keeps the lease")
+    relay_ack_timeout: float = Field(default=10.0, gt=0, description="seconds to wait for the broker's acknowledgement")
+    idempotency_hours: float = Field(default=24, ge=24, description="hours that an Idempotency-Key's answer is kept")
+
+    # The agents
+    fold_batch: int = Field(default=500, ge=1, le=10_000, description="most records of a partition in one fetch")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_origins(cls, values: dict[str, object]) -> dict[str, object]:
+        origins = values.get("cors_origins")
+        if isinstance(origins, str):
+            values["cors_origins"] = tuple(part.strip() for part in origins.split(",") if part.strip())
+        return values
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> "Settings":
+        if self.jwt_secret is None and self.jwks_url is None:
+            raise ValueError("TRAINING_JWT_SECRET or TRAINING_JWKS_URL is needed: no request could be let in")
+        if self.jwt_secret is not None and len(self.jwt_secret.get_secret_value().encode()) < 32:
+            raise ValueError("TRAINING_JWT_SECRET needs 32 bytes at least (RFC 7518, 3.2)")
+        return self
+
+    @property
+    def owner_url(self) -> str:
+        """URL of the schema's owner: `database_owner_url`, or `database_url` where one role does both."""
+        return self.database_owner_url or self.database_url
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()
