@@ -40,7 +40,7 @@ CREATE TABLE exercises (
     PRIMARY KEY (slug, revision)
 );
 COMMENT ON TABLE exercises IS 'The catalogue of movements; a row is one immutable revision of one movement';
-COMMENT ON COLUMN exercises.bw_fraction IS 'Part of the body''s mass that the movement lifts; NULL is unknown, not zero';
+COMMENT ON COLUMN exercises.bw_fraction IS 'Part of the body''s mass that is lifted; NULL is unknown, not zero';
 COMMENT ON COLUMN exercises.difficulty IS '1 to 10, a judgement, ordinal within a family';
 """
 
@@ -184,7 +184,7 @@ BEGIN
         next := (month + make_interval(months => i + 1)) AT TIME ZONE 'UTC';
         name := 'outbox_' || to_char(month + make_interval(months => i), 'YYYY_MM');
         CONTINUE WHEN to_regclass('public.' || name) IS NOT NULL;
-        EXECUTE format('CREATE TABLE %I (LIKE outbox INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', name);
+        EXECUTE format('CREATE TABLE %I (LIKE outbox INCLUDING DEFAULTS INCLUDING INDEXES)', name);
         EXECUTE format('ALTER TABLE %I ADD CHECK (created_at >= %L AND created_at < %L)', name, first, next);
         EXECUTE format('ALTER TABLE outbox ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, first, next);
         RETURN NEXT name;
@@ -196,7 +196,7 @@ SELECT outbox_keep_partitions(3);
 
 GRANTS = """
 GRANT USAGE ON SCHEMA public TO training_worker;
-GRANT SELECT ON exercises TO training_worker;
+GRANT SELECT ON exercises, alembic_version TO training_worker;
 GRANT SELECT, INSERT, UPDATE ON trainings TO training_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON training_exercises, training_sets, idempotency_keys TO training_worker;
 GRANT SELECT, INSERT ON outbox TO training_worker;

@@ -1,12 +1,14 @@
 """The field types that several documents share, and how numbers and moments are written in JSON."""
 
+import re
 import zoneinfo
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer, StringConstraints
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)", re.ASCII)
 _NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
 
 
@@ -30,6 +32,16 @@ def _zone(value: str) -> str:
     if value not in _zones():
         raise ValueError("is no time zone of the IANA database")
     return value
+
+
+def _dated(message: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        # Pydantic would also read a number, in a string too, as seconds since 1970.
+        if isinstance(value, date) or (isinstance(value, str) and _DATE.match(value)):
+            return value
+        raise ValueError(message)
+
+    return BeforeValidator(check)
 
 
 def _in_range(value: datetime) -> datetime:
@@ -59,4 +71,12 @@ SourceId = Annotated[str, StringConstraints(min_length=1, max_length=200, patter
 Slug = Annotated[str, StringConstraints(max_length=100, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Tempo = Annotated[str, StringConstraints(max_length=20, pattern=r"^(\d{1,3}|X)(-(\d{1,3}|X)){3}$")]
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_range), PlainSerializer(moment, return_type=str, when_used="json")]
+# Not strict: behind a BeforeValidator pydantic no longer knows that the text came from JSON.
+Day = Annotated[date, Field(strict=False), _dated("must be a date, like 2026-01-05")]
+Moment = Annotated[
+    AwareDatetime,
+    Field(strict=False),
+    _dated("must be a moment by RFC 3339, like 2026-01-05T12:00:00Z"),
+    AfterValidator(_in_range),
+    PlainSerializer(moment, return_type=str, when_used="json"),
+]

@@ -1,5 +1,155 @@
-"""SQLAlchemy's picture of the tables of record, by which a test holds the migrations to what the code expects."""
+"""The tables of record, as SQLAlchemy sees them: what `alembic revision --autogenerate` compares a database with.
+
+Statements are SQL and stand in `storage`. A test holds this picture and the migrations to each other.
+"""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.dialects.postgresql.base import ischema_names
 
-metadata = sa.MetaData()
+metadata = sa.MetaData(naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_N_name)s_key"})
+
+_now = sa.text("now()")
+
+
+def _moment(name: str, *, default: bool = True) -> sa.Column[object]:
+    return sa.Column(name, pg.TIMESTAMP(timezone=True), nullable=not default, server_default=_now if default else None)
+
+
+exercises = sa.Table(
+    "exercises",
+    metadata,
+    sa.Column("slug", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("category", sa.Text, nullable=False),
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("equipment", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("difficulty", sa.SmallInteger, nullable=False),
+    sa.Column("muscles", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("secondary_muscles", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("bw_fraction", sa.Numeric),
+    sa.Column("bw_fraction_basis", sa.Text),
+    sa.Column("family", sa.Text, nullable=False),
+    sa.Column("unilateral", sa.Boolean, nullable=False),
+    sa.Column("easier_slugs", pg.ARRAY(sa.Text), nullable=False),
+    _moment("created_at"),
+)
+
+trainings = sa.Table(
+    "trainings",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("id", pg.UUID, primary_key=True),
+    sa.Column("source_id", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False, server_default=sa.text("1")),
+    sa.Column(
+        "status",
+        pg.ENUM("PLANNED", "IN_PROGRESS", "COMPLETED", name="training_status", metadata=metadata),
+        nullable=False,
+    ),
+    sa.Column("date", pg.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("timezone", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("title", sa.Text),
+    sa.Column("duration_seconds", sa.Integer),
+    sa.Column("session_rpe", sa.Numeric),
+    sa.Column("bodyweight_kg", sa.Numeric),
+    sa.Column("notes", sa.Text),
+    sa.Column("digest", pg.BYTEA, nullable=False),
+    _moment("created_at"),
+    _moment("updated_at"),
+    _moment("deleted_at", default=False),
+    sa.UniqueConstraint("user_id", "source_id"),
+    sa.Index("trainings_by_date", "user_id", "date", "id"),
+)
+
+training_exercises = sa.Table(
+    "training_exercises",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("training_id", pg.UUID, primary_key=True),
+    sa.Column("id", pg.UUID, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("exercise", sa.Text),
+    sa.Column("exercise_revision", sa.Integer),
+    sa.Column("superset", sa.Integer),
+    sa.Column("notes", sa.Text),
+    sa.ForeignKeyConstraint(["user_id", "training_id"], ["trainings.user_id", "trainings.id"]),
+    sa.ForeignKeyConstraint(["exercise", "exercise_revision"], ["exercises.slug", "exercises.revision"]),
+)
+
+training_sets = sa.Table(
+    "training_sets",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("training_id", pg.UUID, primary_key=True),
+    sa.Column("exercise_id", pg.UUID, primary_key=True),
+    sa.Column("id", pg.UUID, primary_key=True),
+    sa.Column("order", sa.Integer, nullable=False),
+    sa.Column("weight", sa.Numeric, nullable=False),
+    sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("reps", sa.Integer, nullable=False),
+    sa.Column("duration_seconds", sa.Numeric),
+    sa.Column("distance_m", sa.Numeric),
+    sa.Column("side", sa.Text),
+    sa.Column("done", sa.Boolean, nullable=False),
+    sa.Column("rpe", sa.Numeric),
+    sa.Column("tempo", sa.Text),
+    sa.Column("rest_seconds", sa.Integer),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["user_id", "training_id", "exercise_id"],
+        ["training_exercises.user_id", "training_exercises.training_id", "training_exercises.id"],
+    ),
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("route", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("digest", pg.BYTEA, nullable=False),
+    sa.Column("training_id", pg.UUID, nullable=False),
+    sa.Column("event_id", pg.UUID, nullable=False),
+    _moment("created_at"),
+    sa.Index("idempotency_keys_by_age", "created_at"),
+)
+
+
+class Xid8(sa.types.UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id, which SQLAlchemy does not know."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_kw: object) -> str:
+        """Its name in SQL."""
+        return "xid8"
+
+
+ischema_names["xid8"] = Xid8
+
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("seq", sa.BigInteger, sa.Identity(always=True, cache=1), nullable=False),
+    sa.Column("xid", Xid8, nullable=False, server_default=sa.text("pg_current_xact_id()")),
+    sa.Column("event_id", pg.UUID, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("aggregate_type", sa.Text, nullable=False),
+    sa.Column("aggregate_id", pg.UUID, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("event_type", sa.Text, nullable=False),
+    sa.Column("user_id", pg.UUID, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text),
+    sa.Column("payload", sa.Text, nullable=False),
+    _moment("created_at"),
+    sa.Index("outbox_seq", "seq"),
+    sa.Index("outbox_xid", "xid", "seq"),
+    sa.Index("outbox_aggregate", "user_id", "aggregate_id", "version"),
+    postgresql_partition_by="RANGE (created_at)",
+)

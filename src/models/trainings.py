@@ -185,6 +185,8 @@ class TrainingUpdate(TrainingBody):
 class SetDocument(BaseModel):
     """One set as it is stored and published. Absent fields are unknown."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     id: UUID
     order: int
     weight: float
@@ -204,6 +206,8 @@ class SetDocument(BaseModel):
 
 class ExerciseDocument(BaseModel):
     """One exercise of a training as it is stored and published."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     id: UUID
     name: str
@@ -249,6 +253,8 @@ class TrainingHistory(BaseModel):
 
 class TrainingDocument(BaseModel):
     """A training as clients read it. Absent fields are unknown."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     id: UUID
     user_id: UUID

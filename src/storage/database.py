@@ -98,56 +98,71 @@ class Database:
     transaction to the next one; the pool heals by itself when PostgreSQL is back.
     """
 
-    def __init__(self, pool: Any, statement_timeout: float) -> None:
-        self._pool = pool
-        self._statement_timeout = statement_timeout
-        self.statements = 0  # sent so far: one round trip each; the tests of counts read it
-
-    @classmethod
-    async def open(
-        cls,
+    def __init__(
+        self,
         url: str,
         *,
         pool_size: int = 10,
         pool_timeout: float = 5.0,
         statement_timeout: float = 15.0,
         name: str = "training",
-    ) -> "Database":
-        """Make the pool. PostgreSQL need not be there yet: connections are made when they are wanted.
+        options: str = "",
+    ) -> None:
+        """PostgreSQL need not be there yet: connections are made when they are wanted.
 
         `url` is libpq's URL or key=value string; `pool_timeout` (to get a connection) and `statement_timeout` (of one
-        statement, kept by PostgreSQL and by the client) are in seconds.
+        statement, kept by PostgreSQL and by the client) are in seconds; `options` are more of libpq's options.
         """
-        options = (
+        every = (
             f"-c statement_timeout={int(statement_timeout * 1000)} "
-            "-c idle_in_transaction_session_timeout=60000 -c timezone=UTC -c jit=off"
+            f"-c idle_in_transaction_session_timeout=60000 -c timezone=UTC -c jit=off {options}"
         )
-        pool = await aiopg.create_pool(
-            conninfo(url, options=options, application_name=name, **_KEEPALIVE),
-            minsize=0,
-            maxsize=pool_size,
-            timeout=pool_timeout,
-            enable_json=False,
-            enable_hstore=False,
-            enable_uuid=False,
-            on_connect=_on_connect,
-        )
-        return cls(pool, statement_timeout)
+        self._conninfo = conninfo(url, options=every, application_name=name, **_KEEPALIVE)
+        self._pool_size = pool_size
+        self._pool_timeout = pool_timeout
+        self._statement_timeout = statement_timeout
+        self._open_pool: Any = None
+        self.statements = 0  # sent so far: one round trip each; the tests of counts read it
+
+    @classmethod
+    async def open(cls, url: str, **options: Any) -> "Database":
+        """The same, for callers that are in the event loop already."""
+        return cls(url, **options)
+
+    @property
+    def _pool(self) -> Any:
+        """The pool belongs to the event loop in which it is used first."""
+        if self._open_pool is None:
+            self._open_pool = aiopg.Pool(
+                self._conninfo,
+                minsize=0,
+                maxsize=self._pool_size,
+                timeout=self._pool_timeout,
+                enable_json=False,
+                enable_hstore=False,
+                enable_uuid=False,
+                echo=False,
+                on_connect=_on_connect,
+                pool_recycle=-1,
+            )
+        return self._open_pool
 
     async def close(self) -> None:
         """Close every connection; statements under way are waited for."""
-        self._pool.close()
-        await self._pool.wait_closed()
+        pool, self._open_pool = self._open_pool, None
+        if pool is not None:
+            pool.close()
+            await pool.wait_closed()
 
     @property
     def size(self) -> int:
         """Connections open now."""
-        return int(self._pool.size)
+        return int(self._open_pool.size) if self._open_pool is not None else 0
 
     @property
     def idle(self) -> int:
         """Open connections that nobody uses now."""
-        return int(self._pool.freesize)
+        return int(self._open_pool.freesize) if self._open_pool is not None else 0
 
     @asynccontextmanager
     async def session(self, *, statement_timeout: float | None = None) -> AsyncIterator[Cursor]:

@@ -1,15 +1,12 @@
 """Brings a database to the schema of this version, and loads the catalogue of movements."""
 
-from pathlib import Path
-
 import psycopg2
 from alembic import command
 from alembic.config import Config
 
 from storage.database import conninfo
 from storage.exercises import load_catalogue
-
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+from storage.schema import MIGRATIONS
 
 
 def migrate(owner_url: str, revision: str = "head") -> None:

@@ -1,0 +1,99 @@
+"""How far the derived tables are: what of the log they do not contain yet, and reading the log in order to fold it.
+
+`analytics.unfolded` is what they lack. `fold_state.folded_seq` is a mark that makes the look at it quick, however long
+the log is: every event up to it is folded or a dead letter, and no open transaction can still add one below it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.database import Database, Row
+
+_UNFOLDED = """
+SELECT o.topic, o.seq, o.event_id, o.user_id, o.payload
+FROM analytics.unfolded u JOIN outbox o ON o.seq = u.seq AND o.created_at = u.created_at
+WHERE u.seq > %(after)s ORDER BY u.seq LIMIT %(limit)s
+"""
+
+# The candidate for the mark is the end of the log. An event takes its seq after its transaction took its xid (the
+# aggregate is written first), so what may still appear below the candidate has an xid below that of the transaction
+# which noted it: once all of those have ended, everything below the candidate can be seen. An xid of the future is
+# another cluster's, of which this database is a copy: the candidate is then noted anew.
+_ADVANCE = """
+UPDATE analytics.fold_state s
+SET folded_seq = CASE WHEN s.next_xid <= ended THEN greatest(s.folded_seq, least(s.next_seq, missing - 1))
+                      ELSE s.folded_seq END,
+    next_seq = log_seq,
+    next_xid = pg_current_xact_id()
+FROM (
+    SELECT pg_snapshot_xmin(snapshot) AS ended, pg_snapshot_xmax(snapshot) AS begun,
+           (SELECT max(seq) FROM outbox) AS log_seq, (SELECT min(seq) FROM analytics.unfolded) AS missing
+    FROM pg_current_snapshot() snapshot
+) now
+WHERE (s.next_xid <= ended OR s.next_xid > begun) AND s.folded_seq < log_seq
+"""
+
+_FRESHNESS = "SELECT as_of, folded_seq, log_seq, behind, lag_seconds::float8, dead_letters FROM analytics.freshness"
+
+_NEW_GENERATION = """
+SELECT (c.topics -> %(topic)s ->> 'generation')::integer FROM outbox_cursor c, analytics.fold_state s
+WHERE (c.topics -> %(topic)s ->> 'generation')::integer > s.generation
+"""
+_SET_GENERATION = "UPDATE analytics.fold_state SET generation = %(generation)s WHERE generation < %(generation)s"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One row of the log, in the shape of the record that it was published as; its `offset` is its seq."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+    @classmethod
+    def of(cls, row: Row) -> "LoggedEvent":
+        """Of a row (topic, seq, event_id, user_id, payload) of the outbox."""
+        topic, seq, event_id, user_id, payload = row
+        headers = (("ce_id", str(event_id).encode()), ("ce_logseq", str(seq).encode()))
+        return cls(topic, -1, seq, str(user_id).encode(), payload.encode(), headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far the derived tables are behind the log: the view `analytics.freshness`."""
+
+    as_of: datetime
+    folded_seq: int
+    log_seq: int
+    behind: int
+    lag_seconds: float
+    dead_letters: int
+
+
+async def read_freshness(database: Database) -> Freshness:
+    """How far the derived tables are now."""
+    return Freshness(*(await database.all(_FRESHNESS))[0])
+
+
+async def read_unfolded(database: Database, after: int, limit: int) -> list[LoggedEvent]:
+    """At most `limit` events behind place `after` of the log that the tables do not contain yet, in its order."""
+    return [LoggedEvent.of(row) for row in await database.all(_UNFOLDED, {"after": after, "limit": limit})]
+
+
+async def advance(database: Database) -> None:
+    """Move the mark as far as everything is folded; called now and then. Writes nothing when it is at the log's end."""
+    await database.execute(_ADVANCE)
+
+
+async def new_generation(database: Database, topic: str) -> int | None:
+    """The generation of the topic (how often it was made), where the log was not folded since it began; else None."""
+    row = await database.one(_NEW_GENERATION, {"topic": topic})
+    return None if row is None else int(row[0])
+
+
+async def set_generation(database: Database, generation: int) -> None:
+    """Note that what was in the log when this generation of the topic began is folded."""
+    await database.execute(_SET_GENERATION, {"generation": generation})

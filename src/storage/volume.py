@@ -1,0 +1,180 @@
+"""The derived tables of volume: folding events into them, and reading reports out of them."""
+
+import datetime as dt
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg2
+
+from models.metrics import ExerciseVolume, FoldedTraining, Period, Volume
+from storage.database import Cursor, Database
+from storage.volume_statements import BURY, EXERCISE_COLUMNS, FOLD, LOCK_USERS, REPORTS, SCHEMA, TRAINING_COLUMNS
+
+_QUOTED = {"text", "timestamptz"}  # types whose text may hold what an array's text gives a meaning
+
+
+class Unfoldable(Exception):
+    """PostgreSQL refuses a value of the batch, and will refuse it again: nothing of the batch was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that cannot be folded, and why. `partition` is -1 where it was read from the log, at seq `offset`."""
+
+    topic: str
+    partition: int
+    offset: int
+    event_id: UUID | None
+    key: bytes | None
+    value: bytes | None
+    error: str
+
+
+async def fold(
+    database: Database, trainings: Collection[FoldedTraining], dead_letters: Collection[DeadLetter] = ()
+) -> int:
+    """Store what a batch of events leaves of its trainings, in one transaction and one round trip.
+
+    A training that is stored at the same or a newer version stays as it is, so events may come twice, late and in any
+    order; the days of the others are summed again. Returns the number of trainings that changed. Raises `Unfoldable`
+    and `DatabaseUnavailable`; then nothing, or after a broken connection perhaps all, is stored.
+    """
+    async with database.session() as cursor:
+        return await fold_into(cursor, trainings, dead_letters)
+
+
+async def fold_into(
+    cursor: Cursor,
+    trainings: Collection[FoldedTraining],
+    dead_letters: Collection[DeadLetter] = (),
+    *,
+    schema: str = SCHEMA,
+) -> int:
+    """As `fold`, on one connection, and into tables of the same names in another schema."""
+    if not trainings and not dead_letters:
+        return 0
+    sql = ""
+    parameters: dict[str, object] = {}
+    if dead_letters:
+        sql += BURY
+        parameters |= _dead_letter_arrays(dead_letters)
+    if trainings:
+        sql += (LOCK_USERS + FOLD).format(schema=schema)
+        parameters |= _training_arrays(trainings)
+    try:
+        row = await cursor.one(sql, parameters) if trainings else await cursor.execute(sql, parameters)
+    except (psycopg2.DataError, psycopg2.IntegrityError, ValueError) as error:
+        raise Unfoldable(str(error).strip()) from error
+    return int(row[0]) if isinstance(row, tuple) else 0
+
+
+def training_row(training: FoldedTraining) -> tuple[object, ...]:
+    """The training's row of `folded_trainings`, in the order of `TRAINING_COLUMNS`."""
+    session = training.session
+    return (
+        training.user_id,
+        training.training_id,
+        training.version,
+        training.deleted,
+        training.counted,
+        training.day,
+        training.date,
+        training.timezone,
+        *figures(session.volume),
+        session.duration_seconds,
+        session.session_rpe,
+        session.session_rpe_load,
+        training.source_seq,
+        training.updated_at,
+    )
+
+
+def exercise_row(exercise: ExerciseVolume) -> tuple[object, ...]:
+    """The exercise's own part of its row of `exercise_volume`, in the order of `EXERCISE_COLUMNS`."""
+    return (
+        exercise.position,
+        exercise.name,
+        exercise.exercise,
+        exercise.exercise_revision,
+        *figures(exercise.volume),
+        exercise.max_weight_kg,
+    )
+
+
+def figures(volume: Volume) -> tuple[object, ...]:
+    """The figures in the order in which every table has them."""
+    return (
+        volume.sets,
+        volume.reps,
+        volume.hard_sets,
+        volume.external_load_kg,
+        volume.system_load_kg,
+        volume.system_load_sets,
+        volume.hold_seconds,
+        volume.time_under_tension_seconds,
+    )
+
+
+def _training_arrays(trainings: Iterable[FoldedTraining]) -> dict[str, object]:
+    newest: dict[tuple[int, int], FoldedTraining] = {}  # by the ids as numbers, which hash faster
+    for training in trainings:
+        key = training.user_id.int, training.training_id.int
+        if key not in newest or newest[key].version < training.version:
+            newest[key] = training
+    ordered = list(newest.values())
+    exercises = [(place, x) for place, training in enumerate(ordered, 1) for x in training.session.exercises]
+    parameters: dict[str, object] = {"x_place": _array([place for place, _ in exercises], "bigint")}
+    parameters |= _columns("t", TRAINING_COLUMNS, [training_row(training) for training in ordered])
+    parameters |= _columns("x", EXERCISE_COLUMNS, [exercise_row(exercise) for _, exercise in exercises])
+    return parameters
+
+
+def _columns(prefix: str, columns: dict[str, str], rows: list[tuple[object, ...]]) -> dict[str, str]:
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    return {
+        f"{prefix}_{name}": _array(column, type_) for (name, type_), column in zip(columns.items(), values, strict=True)
+    }
+
+
+def _array(values: Iterable[object], type_: str) -> str:
+    """The text of a PostgreSQL array: a tenth of the work of psycopg2's ARRAY[...] on both sides."""
+    if type_ in _QUOTED:
+        return "{" + ",".join(["NULL" if value is None else _quoted(str(value)) for value in values]) + "}"
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _dead_letter_arrays(letters: Iterable[DeadLetter]) -> dict[str, object]:
+    columns: dict[str, list[Any]] = {f"d_{name}": [] for name in DeadLetter.__slots__}
+    for letter in letters:
+        for name in DeadLetter.__slots__:
+            value = getattr(letter, name)
+            columns[f"d_{name}"].append(psycopg2.Binary(value) if isinstance(value, bytes) else value)
+    return dict(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The items of a report as a JSON array, how many they are, and the moment before which nothing is missing."""
+
+    count: int
+    json: str
+    as_of: str
+
+
+async def read_report(
+    database: Database, user_id: UUID, period: Period, first: dt.date | None, last: dt.date | None, *, limit: int
+) -> Items:
+    """At most `limit` items of the user's volume on the local days `first` to `last`, oldest first, in one statement.
+
+    `as_of` (RFC 3339): every change that was accepted before is in them. It is the moment of the statement where every
+    event of the user is folded, else that of the oldest one that is not.
+    """
+    parameters = {"user_id": user_id, "first": first, "last": last, "limit": limit}
+    rows = await database.all(REPORTS[period], parameters)
+    return Items(*rows[0])

@@ -1,0 +1,61 @@
+"""What it takes to compare the volume tables with the log, and to make them anew from it."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from storage import volume_statements as sql
+from storage.database import Cursor, Row
+from storage.fold_state import LoggedEvent
+
+
+async def users_after(cursor: Cursor, after: UUID, limit: int) -> list[UUID]:
+    """At most `limit` users with a row in the log or in a table of volume, in order, from the one behind `after` on."""
+    return [row[0] for row in await cursor.all(sql.USERS_AFTER, {"after": after, "limit": limit})]
+
+
+async def stored_rows(cursor: Cursor, table: str, users: Sequence[UUID]) -> list[Row]:
+    """The rows of these users, with the columns of `volume_statements.COLUMNS[table]`."""
+    return await cursor.all(sql.STORED[table], {"users": list(users)})
+
+
+async def folded_events(cursor: Cursor, users: Sequence[UUID]) -> list[LoggedEvent]:
+    """The events of these users that `folded_trainings` says it comes from."""
+    return [LoggedEvent.of(row) for row in await cursor.all(sql.FOLDED_EVENTS, {"users": list(users)})]
+
+
+async def count_behind(cursor: Cursor, users: Sequence[UUID]) -> int:
+    """How many trainings of these users have a newer event than the one that is folded."""
+    return int((await cursor.all(sql.BEHIND, {"users": list(users)}))[0][0])
+
+
+async def make_shadow(cursor: Cursor) -> None:
+    """Make empty temporary tables, which only this connection sees, in the shape of the tables of volume."""
+    await cursor.execute(sql.MAKE_SHADOW)
+
+
+async def read_log(cursor: Cursor, after: int, limit: int) -> list[LoggedEvent]:
+    """At most `limit` events behind place `after` of the log that the shadow does not contain yet, in its order."""
+    return [LoggedEvent.of(row) for row in await cursor.all(sql.UNSHADOWED, {"after": after, "limit": limit})]
+
+
+async def hold_folds(cursor: Cursor) -> None:
+    """Wait for every fold under way, and let no other begin before the end of this transaction. Readers go on."""
+    await cursor.execute(sql.HOLD_FOLDS)
+
+
+async def take_over_shadow(cursor: Cursor) -> dict[str, int]:
+    """Make the tables of volume equal to the shadow; returns how many rows of each differed.
+
+    Rows that are equal are left alone: so little is written, nobody's SELECT waits, and views and grants stay.
+    """
+    await cursor.execute(sql.ANALYSE_SHADOW)
+    changed = {}
+    for table in sql.SHADOWED:
+        removed = await cursor.execute(sql.REMOVE_STRANGERS[table])
+        changed[table] = max(removed, await cursor.execute(sql.ADD_MISSING[table]))
+    return changed
+
+
+async def drop_shadow(cursor: Cursor) -> None:
+    """Remove the temporary tables; an open transaction is ended without effect."""
+    await cursor.execute(sql.DROP_SHADOW)

@@ -1,0 +1,230 @@
+"""The SQL of the volume tables. Parameters are psycopg2's, by name; `{schema}` is where the tables stand."""
+
+from collections.abc import Iterable, Mapping
+
+from models.metrics import Period
+
+SCHEMA = "analytics"
+SHADOW = "pg_temp"  # the temporary tables of one connection
+
+FIGURES = {
+    "sets": "integer",
+    "reps": "integer",
+    "hard_sets": "integer",
+    "external_load_kg": "numeric",
+    "system_load_kg": "numeric",
+    "system_load_sets": "integer",
+    "hold_seconds": "numeric",
+    "time_under_tension_seconds": "numeric",
+}
+TRAINING_COLUMNS = {
+    "user_id": "uuid",
+    "training_id": "uuid",
+    "version": "integer",
+    "deleted": "boolean",
+    "counted": "boolean",
+    "day": "date",
+    "date": "timestamptz",
+    "timezone": "text",
+    **FIGURES,
+    "duration_seconds": "integer",
+    "session_rpe": "numeric",
+    "session_rpe_load": "numeric",
+    "source_seq": "bigint",
+    "updated_at": "timestamptz",
+}
+EXERCISE_COLUMNS = {
+    "position": "integer",
+    "name": "text",
+    "exercise": "text",
+    "exercise_revision": "integer",
+    **FIGURES,
+    "max_weight_kg": "numeric",
+}
+SUMS = (*FIGURES, "duration_seconds", "session_rpe_load")
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "folded_trainings": ("user_id", "training_id"),
+    "exercise_volume": ("user_id", "training_id", "position"),
+    "daily_volume": ("user_id", "day"),
+}
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "folded_trainings": tuple(TRAINING_COLUMNS),
+    "exercise_volume": ("user_id", "training_id", "day", "source_seq", "updated_at", *EXERCISE_COLUMNS),
+    "daily_volume": ("user_id", "day", "sessions", "source_seq", "updated_at", *SUMS),
+}
+"""The columns of each table of volume, in the order in which rows are read and compared."""
+SHADOWED: Mapping[str, tuple[str, ...]] = {"users": ("user_id",), **KEYS}
+
+# A batch is folded in one round trip: PostgreSQL runs the statements of one message as one transaction.
+#
+# First the users are locked, in order, so that no other fold of theirs runs between the look at a day's trainings and
+# the day's new sum; the second statement has a newer snapshot, which sees what such a fold has committed. A conflict
+# whose WHERE is false locks the row and writes nothing.
+LOCK_USERS = """
+INSERT INTO {schema}.users SELECT DISTINCT user_id FROM unnest(%(t_user_id)s::uuid[]) user_id ORDER BY user_id
+ON CONFLICT (user_id) DO UPDATE SET user_id = excluded.user_id WHERE false;
+"""
+
+
+def _names(columns: Iterable[str], prefix: str = "") -> str:
+    return ", ".join(f"{prefix}{column}" for column in columns)
+
+
+def _arrays(columns: dict[str, str], prefix: str) -> str:
+    return ", ".join(f"%({prefix}_{column})s::{type_}[]" for column, type_ in columns.items())
+
+
+# `won` are the trainings whose version is newer than the stored one; only they replace their exercises, and only their
+# days, the old and the new, are summed again. The statement sees the tables as they were before it: so the day's other
+# trainings are read from the table and `won` itself is added.
+FOLD = f"""
+WITH won AS (
+    MERGE INTO {{schema}}.folded_trainings f
+    USING unnest({_arrays(TRAINING_COLUMNS, "t")}) WITH ORDINALITY AS t ({_names(TRAINING_COLUMNS)}, place)
+    ON f.user_id = t.user_id AND f.training_id = t.training_id
+    WHEN MATCHED AND f.version < t.version THEN
+        UPDATE SET {", ".join(f"{column} = t.{column}" for column in list(TRAINING_COLUMNS)[2:])}
+    WHEN NOT MATCHED THEN INSERT ({_names(TRAINING_COLUMNS)}) VALUES ({_names(TRAINING_COLUMNS, "t.")})
+    RETURNING t.place, new.*, coalesce(old.counted, false) AS was_counted, old.day AS old_day
+), gone AS (
+    DELETE FROM {{schema}}.exercise_volume e USING won
+    WHERE won.was_counted AND e.user_id = won.user_id AND e.training_id = won.training_id
+    RETURNING 1
+), exercises AS (
+    INSERT INTO {{schema}}.exercise_volume
+        (user_id, training_id, day, source_seq, updated_at, {_names(EXERCISE_COLUMNS)})
+    SELECT won.user_id, won.training_id, won.day, won.source_seq, won.updated_at, {_names(EXERCISE_COLUMNS, "x.")}
+    FROM unnest(%(x_place)s::bigint[], {_arrays(EXERCISE_COLUMNS, "x")}) AS x (place, {_names(EXERCISE_COLUMNS)})
+    JOIN won USING (place)
+    WHERE (SELECT count(*) FROM gone) >= 0
+), touched AS (
+    SELECT user_id, day FROM won WHERE counted UNION SELECT user_id, old_day FROM won WHERE was_counted
+), counted AS (
+    SELECT user_id, day, source_seq, updated_at, {_names(SUMS)} FROM won WHERE counted
+    UNION ALL
+    SELECT f.user_id, f.day, f.source_seq, f.updated_at, {_names(SUMS, "f.")}
+    FROM touched CROSS JOIN LATERAL (
+        SELECT * FROM {{schema}}.folded_trainings f
+        WHERE f.user_id = touched.user_id AND f.day = touched.day AND f.counted
+        OFFSET 0
+    ) f
+    WHERE NOT EXISTS (SELECT FROM won WHERE won.user_id = f.user_id AND won.training_id = f.training_id)
+), sums AS (
+    SELECT user_id, day, count(*) AS sessions, {", ".join(f"sum({column}) AS {column}" for column in SUMS)},
+           max(source_seq) AS source_seq, max(updated_at) AS updated_at
+    FROM counted GROUP BY user_id, day
+), days AS (
+    MERGE INTO {{schema}}.daily_volume d
+    USING (SELECT * FROM touched LEFT JOIN sums USING (user_id, day)) s
+    ON d.user_id = s.user_id AND d.day = s.day
+    WHEN MATCHED AND s.sessions IS NULL THEN DELETE
+    WHEN MATCHED THEN
+        UPDATE SET sessions = s.sessions, source_seq = s.source_seq, updated_at = s.updated_at,
+                   {", ".join(f"{column} = s.{column}" for column in SUMS)}
+    WHEN NOT MATCHED AND s.sessions > 0 THEN
+        INSERT (user_id, day, sessions, source_seq, updated_at, {_names(SUMS)})
+        VALUES (s.user_id, s.day, s.sessions, s.source_seq, s.updated_at, {_names(SUMS, "s.")})
+)
+SELECT count(*) FROM won
+"""
+
+BURY = """
+INSERT INTO analytics.dead_letters (topic, partition, "offset", event_id, key, value, error)
+SELECT * FROM unnest(%(d_topic)s::text[], %(d_partition)s::integer[], %(d_offset)s::bigint[], %(d_event_id)s::uuid[],
+                     %(d_key)s::bytea[], %(d_value)s::bytea[], %(d_error)s::text[])
+ON CONFLICT DO NOTHING;
+"""
+
+# The report of one user, in one statement: JSON made by PostgreSQL, whose numbers are exact.
+_REPORT = """
+WITH items AS ({items} LIMIT %(limit)s)
+SELECT count(*), coalesce(json_strip_nulls(json_agg(row_to_json(items))), '[]')::text, (
+    SELECT rfc3339(least(now(), min(o.created_at)))
+    FROM trainings t LEFT JOIN analytics.folded_trainings f ON f.user_id = t.user_id AND f.training_id = t.id
+    JOIN outbox o ON o.user_id = t.user_id AND o.aggregate_id = t.id AND o.version = coalesce(f.version, 0) + 1
+    WHERE t.user_id = %(user_id)s AND t.version > coalesce(f.version, 0)
+) FROM items
+"""
+_SESSIONS = """
+SELECT training_id, rfc3339(date) AS date, timezone, day, trim_scale(session_rpe) AS session_rpe, {figures}
+FROM analytics.session_volume WHERE {range} ORDER BY session_volume.date, training_id"""
+_PERIODS = """
+SELECT {period}, sum(sessions) AS sessions, {figures}
+FROM analytics.daily_volume WHERE {range} GROUP BY {groups} ORDER BY {groups}"""
+_RANGE = """user_id = %(user_id)s
+  AND day BETWEEN coalesce(%(first)s::date, '-infinity') AND coalesce(%(last)s::date, 'infinity')"""
+_WEEK = """to_char(day, 'IYYY-"W"IW') AS week, date_trunc('week', day)::date AS monday"""
+
+
+def _periods(period: str, groups: str) -> str:
+    sums = ", ".join(f"trim_scale(sum({column})) AS {column}" for column in SUMS)
+    return _PERIODS.format(period=period, figures=sums, range=_RANGE, groups=groups)
+
+
+_ITEMS = {
+    Period.SESSION: _SESSIONS.format(
+        figures=", ".join(f"trim_scale({column}::numeric) AS {column}" for column in SUMS), range=_RANGE
+    ),
+    Period.DAY: _periods("day", "day"),
+    Period.WEEK: _periods(_WEEK, "week, monday"),
+    Period.MONTH: _periods("to_char(day, 'YYYY-MM') AS month", "month"),
+}
+REPORTS = {period: _REPORT.format(items=items) for period, items in _ITEMS.items()}
+
+# For the comparison with the log.
+USERS_AFTER = "SELECT user_id FROM ({}) users ORDER BY user_id LIMIT %(limit)s".format(
+    " UNION ".join(
+        f"(SELECT DISTINCT user_id FROM {table} WHERE user_id > %(after)s ORDER BY user_id LIMIT %(limit)s)"
+        for table in ("outbox", *(f"analytics.{table}" for table in KEYS))
+    )
+)
+STORED = {
+    table: f"SELECT {_names(columns)} FROM analytics.{table} WHERE user_id = ANY (%(users)s)"
+    for table, columns in COLUMNS.items()
+}
+FOLDED_EVENTS = """
+SELECT o.topic, o.seq, o.event_id, o.user_id, o.payload
+FROM analytics.folded_trainings f
+JOIN outbox o ON o.user_id = f.user_id AND o.aggregate_id = f.training_id AND o.version = f.version
+WHERE f.user_id = ANY (%(users)s) AND o.aggregate_type = 'training'
+"""
+BEHIND = """
+SELECT count(*) FROM (
+    SELECT o.user_id, o.aggregate_id, max(o.version) AS version FROM outbox o
+    WHERE o.user_id = ANY (%(users)s) AND o.aggregate_type = 'training'
+      AND NOT EXISTS (SELECT FROM analytics.dead_letters d WHERE d.event_id = o.event_id)
+    GROUP BY o.user_id, o.aggregate_id
+) newest LEFT JOIN analytics.folded_trainings f ON f.user_id = newest.user_id AND f.training_id = newest.aggregate_id
+WHERE newest.version > coalesce(f.version, 0)
+"""
+
+# For making the tables anew.
+MAKE_SHADOW = ";".join(
+    f"DROP TABLE IF EXISTS pg_temp.{table};"
+    f"CREATE TEMPORARY TABLE {table} (LIKE analytics.{table} INCLUDING DEFAULTS INCLUDING INDEXES)"
+    for table in SHADOWED
+)
+UNSHADOWED = """
+SELECT o.topic, o.seq, o.event_id, o.user_id, o.payload FROM outbox o
+WHERE o.aggregate_type = 'training' AND o.seq > %(after)s AND o.version > coalesce((
+    SELECT f.version FROM pg_temp.folded_trainings f WHERE f.user_id = o.user_id AND f.training_id = o.aggregate_id
+), 0)
+ORDER BY o.seq LIMIT %(limit)s
+"""
+ANALYSE_SHADOW = ";".join(f"ANALYZE pg_temp.{table}" for table in SHADOWED)
+HOLD_FOLDS = "SET LOCAL statement_timeout = 0; LOCK TABLE analytics.users IN SHARE ROW EXCLUSIVE MODE"
+DROP_SHADOW = f"ROLLBACK; DROP TABLE {', '.join(f'pg_temp.{table}' for table in SHADOWED)}"
+_SAME_KEY = {table: " AND ".join(f"s.{column} = t.{column}" for column in key) for table, key in SHADOWED.items()}
+REMOVE_STRANGERS = {
+    table: f"""
+DELETE FROM analytics.{table} t WHERE NOT EXISTS (
+    SELECT FROM pg_temp.{table} s WHERE {same_key} AND ROW(s.*) IS NOT DISTINCT FROM ROW(t.*)
+)"""
+    for table, same_key in _SAME_KEY.items()
+}
+ADD_MISSING = {
+    table: f"""
+INSERT INTO analytics.{table}
+SELECT * FROM pg_temp.{table} s WHERE NOT EXISTS (SELECT FROM analytics.{table} t WHERE {same_key})"""
+    for table, same_key in _SAME_KEY.items()
+}

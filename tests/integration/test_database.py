@@ -1,0 +1,104 @@
+"""The pool: every way in which PostgreSQL can be away has one name, and all of them heal."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from models.errors import DatabaseUnavailable
+from storage.database import Database, Prepared
+from tests.support.databases import DatabaseUrls, OwnPostgres
+
+
+@pytest.fixture
+async def quick(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
+    """A pool of two connections with short limits."""
+    database = await Database.open(database_urls.worker, pool_size=2, pool_timeout=0.3, statement_timeout=0.3)
+    # aiopg reports a statement that the server ended to the event loop's exception handler too.
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    yield database
+    await database.close()
+
+
+async def test_f9_a_statement_that_the_server_ends_is_no_cancellation(quick: Database) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await quick.execute("SELECT pg_sleep(5)")
+    assert await quick.one("SELECT 1") == (1,)
+
+
+async def test_a_genuine_cancellation_passes_and_leaves_a_whole_pool(quick: Database) -> None:
+    async def work() -> None:
+        async with quick.transaction() as transaction:
+            await transaction.execute("SELECT pg_sleep(0.2)")
+
+    for _ in range(4):
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await work()
+    assert await quick.one("SELECT 1") == (1,)
+
+
+async def test_a_transaction_that_raises_is_rolled_back(quick: Database) -> None:
+    key = "INSERT INTO idempotency_keys SELECT gen_random_uuid(), 'r', 'k', '', gen_random_uuid(), gen_random_uuid()"
+    with pytest.raises(ValueError, match="mine"):
+        async with quick.transaction() as transaction:
+            await transaction.execute(key)
+            raise ValueError("mine")
+    with pytest.raises(Exception, match="syntax"):
+        async with quick.transaction() as transaction:
+            await transaction.execute(key)
+            await transaction.execute("SELEKT")
+    assert await quick.one("SELECT count(*) FROM idempotency_keys") == (0,)
+    async with quick.transaction(statement_timeout=2.0) as transaction:
+        await transaction.execute("SELECT pg_sleep(0.5)")
+        await transaction.execute(key)
+    assert await quick.one("SELECT count(*) FROM idempotency_keys") == (1,)
+
+
+async def test_an_exhausted_pool_is_unavailable_and_then_is_not(quick: Database) -> None:
+    async with quick.session(), quick.session():
+        assert (quick.size, quick.idle) == (2, 0)
+        with pytest.raises(DatabaseUnavailable):
+            await quick.one("SELECT 1")
+    assert await quick.one("SELECT 1") == (1,)
+
+
+async def test_a_prepared_statement_is_prepared_once_a_connection(quick: Database) -> None:
+    double = Prepared("double", "SELECT %(n)s * 2, %(text)s, %(n)s", {"n": "integer"})
+    before = quick.statements
+    assert await quick.one(double, {"n": 4, "text": "it's 100%"}) == (8, "it's 100%", 4)
+    assert await quick.one(double, {"n": 5, "text": ""}) == (10, "", 5)
+    assert quick.statements - before == 3
+
+
+async def test_it_heals_when_postgresql_comes_back(own_postgres: OwnPostgres) -> None:
+    database = await Database.open(own_postgres.urls.worker, pool_timeout=2.0)
+    try:
+        for end in (own_postgres.server.kill, own_postgres.server.stop):
+            assert await database.one("SELECT 1") == (1,)
+            end()
+            with pytest.raises(DatabaseUnavailable):
+                await database.one("SELECT 1")
+            own_postgres.server.start()
+            assert await database.one("SELECT 1") == (1,)
+    finally:
+        await database.close()
+
+
+async def test_a_server_that_answers_nothing_is_unavailable(own_postgres: OwnPostgres) -> None:
+    database = await Database.open(own_postgres.urls.worker, pool_timeout=1.0, statement_timeout=0.5)
+    try:
+        assert await database.one("SELECT 1") == (1,)
+        own_postgres.server.freeze()
+        for _ in range(2):  # once on the open connection, once for want of a new one
+            with pytest.raises(DatabaseUnavailable):
+                await database.one("SELECT 1")
+        own_postgres.server.thaw()
+        assert await database.one("SELECT 1") == (1,)
+    finally:
+        await database.close()
