@@ -1,0 +1,102 @@
+"""What an agent is given: whole fetches, acknowledged by hand once their effect is committed elsewhere."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from aiokafka import ConsumerRecord
+from faust import Stream
+from faust.transport.utils import DefaultSchedulingStrategy
+from faust.types import TP, EventT, StreamT
+
+Record = ConsumerRecord[bytes | None, bytes | None]
+T = TypeVar("T")
+
+FETCHES = 8  # fetches joined into one batch at most: a round of a topic's partitions
+LINGER = 0.02  # seconds that a batch waits for further fetches
+FIRST_PAUSE = 0.1  # seconds before the second attempt; doubled for each further one
+LONGEST_PAUSE = 5.0  # seconds
+
+log = logging.getLogger(__name__)
+
+
+class Fetch:
+    """The records of one partition of one fetch, in the shape of the single record that Faust expects.
+
+    Its offset is the last record's, so that acknowledging it acknowledges them all.
+    """
+
+    key = checksum = None
+    headers = ()
+    serialized_key_size = serialized_value_size = 0
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        last = records[-1]
+        self.topic, self.partition, self.offset = last.topic, last.partition, last.offset
+        self.timestamp, self.timestamp_type = last.timestamp, last.timestamp_type
+        self.first_offset = records[0].offset
+        self.value = records
+
+
+class WholeFetches(DefaultSchedulingStrategy):
+    """F12: hands on one message for each partition of a fetch, not one for each record.
+
+    Upstream makes two tasks for each record (faust/transport/consumer.py, `_drain_messages`; robinhood/faust#563):
+    105–140 µs of Faust's own work, whatever the agent does. This is seven times faster.
+    """
+
+    def iterate(self, records: Mapping[TP, list[Record]]) -> Iterator[tuple[TP, Any]]:
+        return ((tp, Fetch(of_partition)) for tp, of_partition in records.items() if of_partition)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records to work on together; those of one partition stand in the order of their offsets."""
+
+    records: Sequence[Record]
+    _stream: StreamT[Any]
+    _events: Sequence[EventT[Any]]
+
+    async def ack(self) -> None:
+        """Let the offsets of exactly these records be committed. To be called once their effect is durable."""
+        for event in self._events:
+            await self._stream.ack(event)
+
+
+async def batches(stream: StreamT[Any], *, fetches: int = FETCHES, linger: float = LINGER) -> AsyncIterator[Batch]:
+    """The stream in batches of at most `fetches` fetches; a lone fetch waits `linger` seconds for others.
+
+    F7: nothing is acknowledged but by `Batch.ack`. Upstream's `take()` and its plain iteration acknowledge, and commit,
+    what the agent held when it raised, was cancelled, or the worker crashed (faust/streams.py: the ack stands in
+    `finally`; faust-streaming/faust#527, #315). The agent must not raise either: see `forever`.
+    """
+    async for events in cast("Stream[Any]", stream).noack_take(fetches, within=linger):
+        yield Batch([record for event in events for record in event.value], stream, events)
+
+
+async def forever(work: Callable[[], Awaitable[T]], what: str) -> T:
+    """The result of `work()`, tried again after a pause as long as it raises: for what will be well again (a database
+    that is away). `what` names it in the log.
+
+    F6: an agent that raises is started anew and what it held is lost to it. Only a genuine cancellation passes.
+    """
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return await work()
+        except asyncio.CancelledError:
+            if cancelled():
+                raise
+            log.exception("%s: cancelled by nobody; again in %.1f s", what, pause)
+        except Exception:
+            log.exception("%s failed; again in %.1f s", what, pause)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def cancelled() -> bool:
+    """Whether somebody asked this task to end. aiopg raises CancelledError by itself too (F9; aio-libs/aiopg#537)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

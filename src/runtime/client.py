@@ -1,0 +1,169 @@
+"""The thread in which aiokafka's consumer lives: no call into it lasts for ever, and nothing there dies unseen."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import aiokafka.client
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode.threads import QueueServiceThread
+
+log = logging.getLogger(__name__)
+
+CONNECT_PAUSE = 1.0  # seconds between attempts to find the brokers
+COMMIT_TIMEOUT = 3.0  # seconds; a commit that takes longer is made again
+LEAVE_TIMEOUT = 2.0  # seconds that leaving the group may take
+SEEK_TIMEOUT = 10.0  # seconds that asking for the committed offsets may take
+
+# A client that asks about a missing topic makes it, with the broker's default number of partitions, on brokers where
+# `auto.create.topics.enable` is on, as it is by default. No client of this process does; aiokafka 0.14 (client.py) has
+# no setting for it.
+aiokafka.client.MetadataRequest = partial(  # type: ignore[assignment,attr-defined]
+    MetadataRequest, allow_auto_topic_creation=False
+)
+
+
+class TopicLostError(Exception):
+    """Offsets that were committed are not there any more: the topic, or the broker, was made anew."""
+
+
+class Assignor(RoundRobinPartitionAssignor):
+    """aiokafka's, but no two joins of a member look alike.
+
+    The embedded broker (Tansu) takes a member that joins again with the same metadata for one that missed an answer,
+    and gives it the old assignment, so that the partitions of a topic made meanwhile would never be assigned.
+    """
+
+    @classmethod
+    def metadata(cls, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
+        return ConsumerProtocolMemberMetadata(cls.version, list(topics), uuid4().bytes)
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Upstream's (faust/transport/drivers/aiokafka.py) with these departures.
+
+    F1, F2: the start waits for the brokers; upstream raises, which ends the worker (faust-streaming/faust#324).
+    F3: no call into aiokafka lasts for ever. It retries commits without end while the broker is away or the topic gone,
+    and each such call holds one of the two workers that serve this thread; upstream crashes on what a commit raises.
+    """
+
+    mundane_level = "debug"
+
+    async def on_start(self) -> None:
+        while not self.should_stop:
+            consumer: Any = self._create_consumer(loop=self.thread_loop)
+            consumer._partition_assignment_strategy = (Assignor,)
+            try:
+                found = not (await self.wait(consumer.start())).stopped
+            except (KafkaError, OSError) as error:
+                log.warning("waiting for Kafka: %s", error)
+                found = False
+            if found:
+                self._consumer = consumer
+                self.time_started = time.monotonic()
+                return
+            await consumer.stop()
+            await self.sleep(CONNECT_PAUSE)
+
+    async def on_thread_stop(self) -> None:
+        # aiokafka's stop may wait for a broker that is gone, and raises CancelledError when a fetch is about to be
+        # tried again (consumer/fetcher.py, `close`), which would leave upstream waiting for this thread for a minute.
+        await QueueServiceThread.on_thread_stop(self)
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            stop = asyncio.ensure_future(consumer.stop())
+            await asyncio.wait([stop], timeout=LEAVE_TIMEOUT)
+            stop.cancel()
+
+    @property
+    def client(self) -> Any:
+        """aiokafka's consumer; None until the brokers are found."""
+        return self._consumer
+
+    async def store(self, offsets: Mapping[TP, int], stored: Mapping[TP, int]) -> bool:
+        """Commit `offsets`, given that the broker still has what it has `stored`; whether that was done.
+
+        Raises `TopicLostError` when it has not. aiokafka's own `commit` would retry until a topic of that name is there
+        again, and so leave an offset of the old topic in the new one, whose first records would never be read.
+        """
+        return await self.call_thread(self._store, offsets, stored)  # type: ignore[no-any-return]
+
+    async def _store(self, offsets: Mapping[TP, int], stored: Mapping[TP, int]) -> bool:
+        consumer: Any = self._ensure_consumer()
+        coordinator, mine = consumer._coordinator, consumer.assignment()
+        wanted = {tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in mine}
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                there = await coordinator.fetch_committed_offsets(list(stored))
+                if any(tp not in there or there[tp].offset < offset for tp, offset in stored.items()):
+                    raise TopicLostError
+                async with coordinator._commit_lock:
+                    await coordinator._do_commit_offsets(None, wanted)
+        except UnknownTopicOrPartitionError:
+            raise TopicLostError from None
+        except (KafkaError, TimeoutError) as error:
+            log.warning("offsets not committed, to be tried again: %r", error)
+            return False
+        return True
+
+    async def rejoin(self) -> None:
+        """Join the group anew, and so read every partition from its committed offset."""
+        await self.call_thread(self._rejoin)
+
+    async def _rejoin(self) -> None:
+        consumer: Any = self._ensure_consumer()
+        consumer._coordinator.request_rejoin()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        return await self.call_thread(self._seek_to_committed)  # type: ignore[no-any-return]
+
+    async def _seek_to_committed(self) -> Mapping[TP, int]:
+        consumer: Any = self._ensure_consumer()
+        if not consumer.assignment():  # given up meanwhile
+            return {}
+        return await asyncio.wait_for(consumer.seek_to_committed(), SEEK_TIMEOUT)
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Any:
+        fetch = super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        try:
+            return await asyncio.wait_for(fetch, (timeout or 0) + SEEK_TIMEOUT)
+        except TimeoutError:  # a rebalance goes on
+            return {}
+
+    async def check(self) -> None:
+        """Let aiokafka's coordinator go on after an error. Raises when one of its tasks has ended for good.
+
+        It stops and waits until somebody has seen the error (aiokafka/consumer/group_coordinator.py,
+        `_push_error_to_user`). Upstream looks at none, and then consumes nothing for ever (faust-streaming/faust#175).
+        """
+        await self.call_thread(self._check)
+
+    async def _check(self) -> None:
+        consumer: Any = self._ensure_consumer()
+        if consumer._closed:
+            return
+        coordinator, fetching = consumer._coordinator, consumer._fetcher.error_future
+        try:
+            coordinator.check_errors()
+        except KafkaError as error:
+            if coordinator._coordination_task.done():
+                raise
+            log.warning("the consumer group, to be tried again: %r", error)
+        if fetching.done():
+            fetching.result()
