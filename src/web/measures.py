@@ -1,0 +1,27 @@
+"""What Prometheus reads: the duration of every request, and whatever else registers itself."""
+
+from prometheus_client import CollectorRegistry, Histogram
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Measures:
+    """The measures of one application; each has a registry of its own, so that two in one process do not clash."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._duration = Histogram(
+            "training_http_request_duration_seconds",
+            "Time from a request's head to its answer, by route template",
+            ("method", "route", "status"),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request. `route` is the template, so that the number of series stays small."""
+        child = self._children.get((method, route, status))
+        if child is None:
+            child = self._children[method, route, status] = self._duration.labels(method, route, str(status))
+        child.observe(seconds)

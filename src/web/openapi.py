@@ -1,0 +1,219 @@
+"""The OpenAPI 3.1 document of the REST API, made from the route table and the pydantic models.
+
+`python -m web.openapi` prints it; `docs/openapi.json` is its committed form.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+
+from web import problems
+from web.problems import KINDS, Kind, ProblemDocument
+from web.routes import Answer, Route
+from web.schemas import Key, Schema, properties, schemas
+
+TAGS = {
+    "Trainings": "Plan, log, correct and read trainings. Every accepted change is an event on Kafka.",
+    "Metrics": "Derived figures. They follow the trainings by moments; `as_of` says how far they are.",
+    "Operations": "For load balancers, alerts and Prometheus.",
+    "Documentation": "This description, in several forms.",
+}
+
+REQUEST_HEADERS: dict[str, Schema] = {
+    "If-Match": {
+        "description": "Act only if the training is at one of these versions, else 412. `*` is any.",
+        "schema": {"type": "string"},
+        "example": '"3"',
+    },
+    "If-None-Match": {
+        "description": "Versions that the client has: if the training is at one of these, 304 without a body.",
+        "schema": {"type": "string"},
+        "example": '"3"',
+    },
+    "Idempotency-Key": {
+        "description": (
+            "Makes the request safe to send again: for a day at least, the same key with the same request does "
+            "nothing and answers what the first was answered; with another request it is refused (422)."
+        ),
+        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "example": "9b2f6a1c-log-legs",
+    },
+}
+RESPONSE_HEADERS: dict[str, Schema] = {
+    "Allow": {"description": "The methods of this resource.", "schema": {"type": "string"}},
+    "ETag": {"description": "The training's version, for If-Match and If-None-Match.", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "`true`: this Idempotency-Key was used before, and this is what was answered then.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Link": {
+        "description": 'The next page, where there is one: `<…>; rel="next"`.',
+        "schema": {"type": "string"},
+    },
+    "Location": {"description": "Where the training is.", "schema": {"type": "string", "format": "uri-reference"}},
+    "Retry-After": {"description": "Seconds after which to ask again.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "What is wrong with the token (RFC 6750).", "schema": {"type": "string"}},
+    "X-Request-Id": {
+        "description": "Names this request in logs and events: the client's own, or a new one.",
+        "schema": {"type": "string"},
+    },
+}
+
+_PROBLEM_HEADERS = {401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 503: ("Retry-After",)}
+_INFO = """\
+The system of record for training data.
+
+- Every request but the operational ones carries `Authorization: Bearer <JWT>`. The user is the claim `userId`, else
+  `sub`; another user's resources answer 404.
+- JSON is snake_case. Errors are `application/problem+json` (RFC 9457) with a stable `type`.
+- A training's `ETag` is its version: send it back as `If-Match` to change exactly what you have read.
+- Every answer names its request in `X-Request-Id`; so do the events that the request caused.
+"""
+
+
+def document(routes: Sequence[Route]) -> dict[str, Any]:
+    """The OpenAPI document of these routes."""
+    models: dict[Key, None] = {(ProblemDocument, "serialization"): None}
+    for route in routes:
+        if route.body is not None:
+            models[route.body, "validation"] = None
+        for answer in route.answers.values():
+            if answer.model is not None:
+                models[answer.model, "serialization"] = None
+    references, definitions = schemas(list(models))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        operation, more = _operation(route, references)
+        definitions |= more
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
+    used = {route.tag for route in routes}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Training service",
+            "version": version("training-service"),
+            "summary": "REST in, Kafka events out, volume tables beside.",
+            "description": _INFO,
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items() if name in used],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(definitions.items())),
+            "headers": RESPONSE_HEADERS,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A JWT signed with HS256, RS256 or ES256, with `exp` and the user's UUID.",
+                }
+            },
+        },
+    }
+
+
+def dispatcher_problems(route: Route) -> list[Kind]:
+    """What a route answers before, or instead of, what its handler does."""
+    kinds = [problems.INTERNAL]
+    if route.auth:
+        kinds += [problems.UNAUTHORIZED, problems.UNAVAILABLE]
+    if route.path_parameters:
+        kinds += [problems.NOT_FOUND]
+    if route.body is not None:
+        kinds += [problems.MALFORMED, problems.TIMEOUT, problems.TOO_LARGE, problems.UNSUPPORTED]
+    return [*kinds, problems.VALIDATION]
+
+
+def _operation(route: Route, references: dict[Key, Schema]) -> tuple[Schema, Schema]:
+    parameters: list[Schema] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        for name in route.path_parameters
+    ]
+    definitions: Schema = {}
+    if route.query is not None:
+        fields, required, definitions = properties(route.query)
+        for name, field in fields.items():
+            schema = _given(field)
+            description = {"description": schema.pop("description")} if "description" in schema else {}
+            parameters.append(
+                {"name": name, "in": "query", "required": name in required, **description, "schema": schema}
+            )
+    parameters += [{"name": name, "in": "header", **REQUEST_HEADERS[name]} for name in route.request_headers]
+    operation: Schema = {
+        "operationId": route.operation_id,
+        "summary": route.summary,
+        "tags": [route.tag],
+    }
+    if route.description:
+        operation["description"] = route.description
+    if not route.auth:
+        operation["security"] = []
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        content: Schema = {"schema": references[route.body, "validation"]}
+        if route.body_example is not None:
+            content["example"] = route.body_example
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    operation["responses"] = _responses(route, references)
+    return operation, definitions
+
+
+def _given(field: Schema) -> Schema:
+    """A query parameter's schema: it is absent or has a value, and is never null."""
+    variants = [variant for variant in field.get("anyOf", ()) if variant != {"type": "null"}]
+    if len(variants) != 1:
+        return dict(field)
+    return {**variants[0], **{name: value for name, value in field.items() if name != "anyOf"}}
+
+
+def _responses(route: Route, references: dict[Key, Schema]) -> Schema:
+    responses: Schema = {}
+    for status, answer in route.answers.items():
+        responses[str(status)] = _response(answer, references)
+    kinds = {kind.name: kind for kind in (*dispatcher_problems(route), *route.problems)}
+    for kind in KINDS:
+        if kind.name not in kinds:
+            continue
+        response = responses.setdefault(
+            str(kind.status),
+            {
+                "description": "",
+                "headers": _headers(_PROBLEM_HEADERS.get(kind.status, ())),
+                "content": {problems.MEDIA_TYPE: {"schema": references[ProblemDocument, "serialization"]}},
+            },
+        )
+        response["description"] += f"{' ' if response['description'] else ''}`{kind.name}`: {kind.meaning}"
+    return dict(sorted(responses.items()))
+
+
+def _response(answer: Answer, references: dict[Key, Schema]) -> Schema:
+    response: Schema = {"description": answer.description, "headers": _headers(answer.headers)}
+    if answer.model is not None:
+        content: Schema = {"schema": references[answer.model, "serialization"]}
+        if answer.example is not None:
+            content["example"] = answer.example
+        response["content"] = {answer.media: content}
+    elif answer.media != "application/json":
+        response["content"] = {answer.media: {"schema": {"type": "string"}}}
+    return response
+
+
+def _headers(names: Sequence[str]) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "X-Request-Id")}
+
+
+def text(value: object) -> bytes:
+    """A document as it is committed and served: indented, with a newline at its end."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+if __name__ == "__main__":
+    from web.api import ROUTES
+
+    sys.stdout.buffer.write(text(document(ROUTES)))

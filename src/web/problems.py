@@ -1,0 +1,342 @@
+"""Errors as `application/problem+json` (RFC 9457), and the one place where every error becomes one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    IdempotencyKeyReused,
+    IdentityConflict,
+    NotFound,
+    PreconditionFailed,
+    StatusConflict,
+    TrainingServiceError,
+    UnknownExercise,
+    Unprocessable,
+)
+from models.fields import number
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = "2"  # seconds after which asking again is sensible when something of ours is away
+MAX_ERRORS = 50  # of one request; more help nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem. `name` is part of its URI and never changes; `meaning` says what to do about it."""
+
+    name: str
+    status: int
+    title: str
+    meaning: str
+
+    @property
+    def uri(self) -> str:
+        """The problem's `type`: its paragraph on the page of problems."""
+        return f"/problems#{self.name}"
+
+
+MALFORMED = Kind(
+    "malformed-request",
+    400,
+    "The request cannot be read",
+    "The body is not JSON, or not encoded as its headers say.",
+)
+UNAUTHORIZED = Kind(
+    "unauthorized",
+    401,
+    "No valid token",
+    "Send `Authorization: Bearer <JWT>` with a token that is signed, in time, and names the user by a UUID in the "
+    "claim `userId` or `sub`.",
+)
+NOT_FOUND = Kind(
+    "not-found",
+    404,
+    "Not found",
+    "There is no such resource, it was deleted, or it is another user's. The three are not told apart.",
+)
+METHOD_NOT_ALLOWED = Kind(
+    "method-not-allowed", 405, "Method not allowed", "The header `Allow` names the methods of this resource."
+)
+TIMEOUT = Kind("request-timeout", 408, "The request took too long", "The body did not arrive in time. Send it again.")
+CONFLICT = Kind("conflict", 409, "Conflict", "The request contradicts what is stored.")
+STATUS_CONFLICT = Kind(
+    "status-conflict",
+    409,
+    "A training never goes backwards",
+    "The status may stay or go forward: PLANNED, IN_PROGRESS, COMPLETED.",
+)
+IDENTITY_CONFLICT = Kind(
+    "identity-conflict",
+    409,
+    "The identity is taken",
+    "A training with this `id` or `source_id` was created with another body. Change it with PUT, or take another id.",
+)
+PRECONDITION_FAILED = Kind(
+    "precondition-failed",
+    412,
+    "The training has changed",
+    "`If-Match` names another version than the stored one, which `version` and `ETag` tell. Read it, then decide.",
+)
+TOO_LARGE = Kind("too-large", 413, "The body is too large", "Send less in one request.")
+UNSUPPORTED = Kind("unsupported-media-type", 415, "Unsupported media type", "Send `Content-Type: application/json`.")
+VALIDATION = Kind(
+    "validation",
+    422,
+    "The request is not valid",
+    "`errors` names each place: `pointer` (RFC 6901) in the body, `parameter` in the query, or `header`.",
+)
+UNKNOWN_EXERCISE = Kind(
+    "unknown-exercise",
+    422,
+    "Unknown exercise",
+    "The catalogue lacks this slug or revision. Leave `exercise` out for a free-form name.",
+)
+KEY_REUSED = Kind(
+    "idempotency-key-reused",
+    422,
+    "The Idempotency-Key was used before",
+    "The same key came with another request. Use a new key for a new request.",
+)
+INTERNAL = Kind("internal", 500, "Internal error", "The fault is ours. Quote `request_id` when you report it.")
+UNAVAILABLE = Kind(
+    "unavailable",
+    503,
+    "Not available right now",
+    "Something the service needs cannot be reached. A write may or may not have happened: send it again after "
+    "`Retry-After` seconds with the same `Idempotency-Key`, `id` or `source_id`.",
+)
+
+KINDS: tuple[Kind, ...] = (
+    MALFORMED,
+    UNAUTHORIZED,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    TIMEOUT,
+    CONFLICT,
+    STATUS_CONFLICT,
+    IDENTITY_CONFLICT,
+    PRECONDITION_FAILED,
+    TOO_LARGE,
+    UNSUPPORTED,
+    VALIDATION,
+    UNKNOWN_EXERCISE,
+    KEY_REUSED,
+    INTERNAL,
+    UNAVAILABLE,
+)
+
+# The most specific class comes first.
+_KIND_OF: tuple[tuple[type[TrainingServiceError], Kind], ...] = (
+    (NotFound, NOT_FOUND),
+    (StatusConflict, STATUS_CONFLICT),
+    (IdentityConflict, IDENTITY_CONFLICT),
+    (Conflict, CONFLICT),
+    (PreconditionFailed, PRECONDITION_FAILED),
+    (UnknownExercise, UNKNOWN_EXERCISE),
+    (IdempotencyKeyReused, KEY_REUSED),
+    (Unprocessable, VALIDATION),
+    (DatabaseUnavailable, UNAVAILABLE),
+)
+_KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE)}
+
+
+class Fault(BaseModel):
+    """One thing that is wrong, and where: exactly one of `pointer`, `parameter` and `header` is given."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    pointer: str | None = None
+    """JSON Pointer (RFC 6901) into the body; empty for the whole of it."""
+    parameter: str | None = None
+    """Name of a query parameter."""
+    header: str | None = None
+    """Name of a request header."""
+    message: str
+    """What is wrong there, for people."""
+
+
+class ProblemDocument(BaseModel):
+    """An error as clients read it (RFC 9457)."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    type: str = Field(json_schema_extra={"format": "uri-reference"})
+    """The kind of problem. It never changes, and leads to a page that explains it."""
+    title: str
+    """The kind, for people."""
+    status: int
+    """The HTTP status."""
+    detail: str
+    """What happened this time."""
+    request_id: str
+    """Names this request in the service's logs and in the events that it caused."""
+    errors: list[Fault] | None = None
+    """Each place that is wrong; at most 50."""
+    version: int | None = None
+    """With `precondition-failed`: the stored version."""
+
+
+@dataclass
+class Problem(Exception):
+    """An error that is ready to be sent. `more` are members of the document besides the usual ones."""
+
+    kind: Kind
+    detail: str
+    errors: Sequence[Mapping[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def body(self, request_id: str) -> bytes:
+        """The problem as JSON."""
+        document: dict[str, Any] = {
+            "type": self.kind.uri,
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail,
+            "request_id": request_id,
+            **self.more,
+        }
+        if self.errors:
+            document["errors"] = self.errors
+        return orjson.dumps(document)
+
+
+def of(error: Exception) -> Problem:
+    """The problem that an exception is to a client. What nobody foresaw is `internal` and says nothing of itself."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, TrainingServiceError):
+        return _of_service_error(error)
+    if isinstance(error, web.HTTPException):
+        return _of_http(error)
+    return Problem(INTERNAL, "Something went wrong on our side.")
+
+
+def unavailable(detail: str) -> Problem:
+    """Something that the service needs cannot be reached."""
+    return Problem(UNAVAILABLE, detail, headers={"Retry-After": RETRY_AFTER})
+
+
+def malformed(detail: str) -> Problem:
+    """The request cannot be read."""
+    return Problem(MALFORMED, detail)
+
+
+def invalid_header(name: str, message: str) -> Problem:
+    """A request header that does not follow its form."""
+    return Problem(VALIDATION, f"The header {name} {message}.", [{"header": name, "message": message}])
+
+
+def invalid_query(error: ValidationError) -> Problem:
+    """Query parameters that are not as declared."""
+    errors = [{"parameter": ".".join(map(str, loc)), "message": message} for loc, message in _messages(error)]
+    return Problem(VALIDATION, _summary(errors, "parameter", "the query"), errors)
+
+
+def invalid_body(error: ValidationError) -> Problem:
+    """A body that is no JSON (400), or not as declared (422)."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return malformed(f"The body is not JSON: {first['ctx']['error']}.")
+    errors = [{"pointer": pointer(loc), "message": message} for loc, message in _messages(error)]
+    return Problem(VALIDATION, _summary(errors, "pointer", "the body"), errors)
+
+
+def pointer(location: Sequence[str | int]) -> str:
+    """A place in a JSON document as a JSON Pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _of_service_error(error: TrainingServiceError) -> Problem:
+    kind = next(kind for class_, kind in _KIND_OF if isinstance(error, class_))
+    detail = str(error)
+    if isinstance(error, DatabaseUnavailable):
+        return unavailable(detail)
+    if isinstance(error, PreconditionFailed):
+        return Problem(kind, detail, headers={"ETag": f'"{error.version}"'}, more={"version": error.version})
+    if isinstance(error, IdempotencyKeyReused):
+        return Problem(kind, detail, [{"header": "Idempotency-Key", "message": detail}])
+    if isinstance(error, Unprocessable):
+        return Problem(kind, detail, [{"pointer": error.pointer, "message": detail}])
+    return Problem(kind, detail)
+
+
+def _of_http(error: web.HTTPException) -> Problem:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        detail = f"{error.method} is not possible here."
+        return Problem(METHOD_NOT_ALLOWED, detail, headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+    if isinstance(error, web.HTTPNotFound):
+        return Problem(NOT_FOUND, "There is nothing at this address.")
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return Problem(TOO_LARGE, "The body is larger than this service accepts.")
+    phrase = HTTPStatus(error.status).phrase
+    return Problem(_KIND_OF_STATUS.get(error.status, Kind("http", error.status, phrase, phrase)), f"{phrase}.")
+
+
+def _summary(errors: Sequence[Mapping[str, str]], place: str, whole: str) -> str:
+    first = errors[0]
+    where = first[place] or whole
+    more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+    return f"{where}: {first['message']}{more}."
+
+
+def _messages(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    for detail in error.errors(include_url=False, include_input=False)[:MAX_ERRORS]:
+        template = _MESSAGES.get(detail["type"])
+        if template is None:
+            message = detail["msg"].removeprefix("Value error, ")
+        else:
+            context = detail.get("ctx", {}).items()
+            message = template.format(**{k: number(v) if isinstance(v, float) else v for k, v in context})
+        yield detail["loc"], message
+
+
+# What pydantic says, said to people who send JSON rather than write Python. Other types keep pydantic's own words.
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "list_type": "must be an array",
+    "string_type": "must be a string",
+    "string_sub_type": "must be a string",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must have {min_length} or more items",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "is too large a number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be one of {expected}",
+    "literal_error": "must be one of {expected}",
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID",
+    "datetime_type": "must be a moment by RFC 3339, like 2026-01-05T12:00:00Z",
+    "datetime_parsing": "must be a moment by RFC 3339, like 2026-01-05T12:00:00Z",
+    "datetime_from_date_parsing": "must be a moment by RFC 3339, like 2026-01-05T12:00:00Z",
+    "timezone_aware": "must have an offset from UTC, like Z or +01:00",
+    "date_type": "must be a date, like 2026-01-05",
+    "date_parsing": "must be a date, like 2026-01-05",
+    "date_from_datetime_parsing": "must be a date, like 2026-01-05",
+    "date_from_datetime_inexact": "must be a date, like 2026-01-05",
+}

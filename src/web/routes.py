@@ -1,0 +1,142 @@
+"""Routes as data. From one declaration come the dispatch, the checks of every request, and the OpenAPI document."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from web.auth import Caller
+from web.problems import Kind, invalid_header
+from web.services import Services
+
+BodyT = TypeVar("BodyT")
+QueryT = TypeVar("QueryT")
+
+Versions = list[int] | Literal["*"]
+
+JSON = "application/json"
+_ENTITY_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(slots=True)
+class Call(Generic[BodyT, QueryT]):
+    """One request, checked against its route: `Call[TrainingCreate, None]` has that body and no query parameters."""
+
+    services: Services
+    request: web.Request
+    request_id: str
+    path: Mapping[str, UUID]
+    query: QueryT
+    body: BodyT
+    known_caller: Caller | None
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls. A route without authentication has none."""
+        if self.known_caller is None:
+            raise LookupError("this route has no caller")
+        return self.known_caller
+
+    @property
+    def if_match(self) -> Versions | None:
+        """The versions that If-Match accepts; a tag that cannot be ours (weak or foreign) accepts none."""
+        return _versions(self.request, "If-Match", weak=False)
+
+    @property
+    def if_none_match(self) -> Versions | None:
+        """The versions that the client has already, by If-None-Match."""
+        return _versions(self.request, "If-None-Match", weak=True)
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The Idempotency-Key: 1 to 255 visible ASCII characters."""
+        value = self.request.headers.get("Idempotency-Key")
+        if value is not None and not _IDEMPOTENCY_KEY.fullmatch(value):
+            raise invalid_header("Idempotency-Key", "must have 1 to 255 visible ASCII characters")
+        return value
+
+    def link(self, rel: str, **query: str) -> str:
+        """A value for the header Link: this address with other query parameters, relative to the origin."""
+        return f'<{self.request.rel_url.update_query(query)}>; rel="{rel}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: `body` is sent as it is."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media: str = JSON
+
+
+# A handler's own Call says more of body and query than the dispatcher knows.
+Handler = Callable[[Call[Any, Any]], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One documented answer of a route. `headers` are names out of `openapi.RESPONSE_HEADERS`."""
+
+    description: str
+    model: type[BaseModel] | None = None
+    media: str = JSON
+    headers: tuple[str, ...] = ()
+    example: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One operation.
+
+    Every `{name}` of `path` is a UUID: another value names nothing and answers 404; `{userId}` must be the caller's
+    own, or the answer is 404 as well (D10). `query` is a model of strings (unknown or repeated parameters: 422);
+    `body` is the model of the JSON body. `request_headers` are names out of `openapi.REQUEST_HEADERS`. `problems` are
+    the handler's own; what the dispatcher itself may answer is added where it is documented. `probe` marks what
+    machines ask for every few seconds: its successes are logged at level debug only.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    operation_id: str
+    summary: str
+    tag: str
+    answers: Mapping[int, Answer]
+    description: str = ""
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    body_example: Any = None
+    request_headers: tuple[str, ...] = ()
+    problems: tuple[Kind, ...] = ()
+    auth: bool = True
+    probe: bool = False
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        """Names of the parameters in the path, in order."""
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+
+def _versions(request: web.Request, name: str, *, weak: bool) -> Versions | None:
+    values = request.headers.getall(name, None)
+    if values is None:
+        return None
+    text = ",".join(values).strip()
+    if text == "*":
+        return "*"
+    versions: list[int] = []
+    position = 0
+    while position < len(text):
+        tag = _ENTITY_TAG.match(text, position)
+        if tag is None:
+            raise invalid_header(name, 'must be * or a list of entity tags, like "3"')
+        position = tag.end()
+        if tag[2].isascii() and tag[2].isdigit() and len(tag[2]) < 10 and (weak or not tag[1]):
+            versions.append(int(tag[2]))
+    return versions

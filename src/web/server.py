@@ -1,0 +1,208 @@
+"""Puts the route table into an aiohttp application: dispatch, checks, errors, CORS, log and timing."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from aiohttp import ClientSession, web
+from pydantic import BaseModel, ValidationError
+
+from web import problems
+from web.auth import Authenticator, Caller, KeySet, fetch_from
+from web.problems import NOT_FOUND, TIMEOUT, TOO_LARGE, UNSUPPORTED, VALIDATION, Problem
+from web.routes import JSON, Call, Reply, Route
+from web.services import Services
+
+log = structlog.get_logger(__name__)
+access_log = structlog.get_logger("web.access")
+
+BODY_SECONDS = 30.0  # a body that takes longer to arrive answers 408
+PREFLIGHT_SECONDS = "600"  # that browsers may remember a preflight's answer
+ALLOWED_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id"
+EXPOSED_HEADERS = "ETag, Link, Location, Retry-After, X-Request-Id, Idempotent-Replayed, WWW-Authenticate"
+REQUEST_ID = web.RequestKey("request_id", str)
+USER = web.RequestKey("user", str)
+
+_HEADERS = {
+    "Cache-Control": "private, no-cache",
+    "Server": "training-service",
+    "X-Content-Type-Options": "nosniff",
+}
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_UUID_LENGTH = 36
+
+_Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def setup(app: web.Application, services: Services, routes: Sequence[Route]) -> None:
+    """Add the routes, and the middleware that every request goes through. Called once, before the server starts."""
+    server = _Server(services, {route.path for route in routes if route.probe})
+    app.middlewares.append(server.middleware)
+    app.cleanup_ctx.append(server.lifetime)
+    for route in routes:
+        endpoint = server.endpoint(route)
+        app.router.add_route(route.method, route.path, endpoint)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, endpoint)
+
+
+class _Server:
+    def __init__(self, services: Services, probes: set[str]) -> None:
+        self._services = services
+        self._probes = probes
+        self._authenticator = Authenticator(services.settings)
+        self._origins = frozenset(services.settings.cors_origins)
+
+    async def lifetime(self, _app: web.Application) -> AsyncIterator[None]:
+        """Holds the client that reads the key set, where there is one, and ends what is under way at a stop."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._services.watch.close)
+            url = self._services.settings.jwks_url
+            if url is not None:
+                session = await stack.enter_async_context(ClientSession())
+                keys = KeySet(fetch_from(str(url), session))
+                stack.push_async_callback(keys.close)
+                self._authenticator = Authenticator(self._services.settings, keys)
+            yield
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: _Endpoint) -> web.StreamResponse:
+        """Answer every request: whatever goes wrong becomes problem+json, and all of it is logged and timed."""
+        started = time.perf_counter()
+        request_id = request.headers.get("X-Request-Id", "")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = uuid4().hex
+        request[REQUEST_ID] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            if request.method == "OPTIONS":
+                response = self._options(request)
+            else:
+                response = await handler(request)
+        except Exception as error:  # noqa: BLE001 - the boundary: an error becomes an answer, here and nowhere else
+            response = self._problem(error, request_id)
+        response.headers["X-Request-Id"] = request_id
+        if self._origins:
+            self._allow_origin(request, response)
+        self._record(request, response.status, time.perf_counter() - started)
+        return response
+
+    def endpoint(self, route: Route) -> _Endpoint:
+        """aiohttp's handler of a route: checks the request, calls the route's own handler, makes its answer."""
+        names = route.path_parameters
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            caller = await self._caller(request) if route.auth else None
+            path = _path(request, names, caller) if names else {}
+            query = _query(request, route.query)
+            body = None if route.body is None else await _body(request, route.body)
+            reply = await route.handler(Call(self._services, request, request[REQUEST_ID], path, query, body, caller))
+            return _response(reply)
+
+        return answer
+
+    async def _caller(self, request: web.Request) -> Caller:
+        caller = await self._authenticator.caller(request.headers.get("Authorization"))
+        request[USER] = str(caller.user_id)
+        return caller
+
+    def _options(self, request: web.Request) -> web.StreamResponse:
+        error = request.match_info.http_exception
+        if not isinstance(error, web.HTTPMethodNotAllowed):
+            raise Problem(NOT_FOUND, "There is nothing at this address.")
+        methods = ", ".join(sorted({*error.allowed_methods, "OPTIONS"}))
+        headers = {"Allow": methods}
+        if "Origin" in request.headers and "Access-Control-Request-Method" in request.headers:
+            headers |= {
+                "Access-Control-Allow-Methods": methods,
+                "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+                "Access-Control-Max-Age": PREFLIGHT_SECONDS,
+            }
+        return _response(Reply(204, headers=headers))
+
+    def _problem(self, error: Exception, request_id: str) -> web.StreamResponse:
+        problem = problems.of(error)
+        if problem.kind is problems.INTERNAL:
+            log.error("request failed", exc_info=error)
+        return _response(Reply(problem.kind.status, problem.body(request_id), problem.headers, problems.MEDIA_TYPE))
+
+    def _allow_origin(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.add("Vary", "Origin")
+        origin = request.headers.get("Origin")
+        if origin is not None and (origin in self._origins or "*" in self._origins):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+
+    def _record(self, request: web.Request, status: int, seconds: float) -> None:
+        resource = request.match_info.route.resource
+        route = "unknown" if resource is None else resource.canonical
+        method = request.method if request.method in _METHODS else "other"
+        self._services.measures.request(method, route, status, seconds)
+        write = access_log.debug if route in self._probes and status < 400 else access_log.info
+        write("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2), user=request.get(USER))
+
+
+def _response(reply: Reply) -> web.Response:
+    headers = {**_HEADERS, **reply.headers}
+    if reply.body:
+        headers["Content-Type"] = reply.media
+    return web.Response(status=reply.status, body=reply.body, headers=headers)
+
+
+def _path(request: web.Request, names: Sequence[str], caller: Caller | None) -> Mapping[str, UUID]:
+    ids: dict[str, UUID] = {}
+    for name in names:
+        text = request.match_info[name]
+        try:
+            ids[name] = UUID(text)
+        except ValueError:
+            raise Problem(NOT_FOUND, f"{name} must be a UUID.") from None
+        if len(text) != _UUID_LENGTH:  # Python also reads braces, urn:uuid: and no hyphens
+            raise Problem(NOT_FOUND, f"{name} must be a UUID.")
+    if caller is not None and ids.get("userId", caller.user_id) != caller.user_id:
+        raise Problem(NOT_FOUND, "There is no such user.")
+    return ids
+
+
+def _query(request: web.Request, model: type[BaseModel] | None) -> Any:
+    given = request.rel_url.query
+    if model is None:
+        if given:
+            raise _wrong_parameter(next(iter(given)), "is not known here")
+        return None
+    parameters = dict(given)
+    if len(parameters) < len(given):
+        raise _wrong_parameter(next(name for name in given if len(given.getall(name)) > 1), "is given more than once")
+    try:
+        return model.model_validate_strings(parameters)
+    except ValidationError as error:
+        raise problems.invalid_query(error) from None
+
+
+def _wrong_parameter(name: str, message: str) -> Problem:
+    return Problem(VALIDATION, f"{name}: {message}.", [{"parameter": name, "message": message}])
+
+
+async def _body(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    if request.content_type != JSON or (request.charset or "utf-8").lower() != "utf-8":
+        raise Problem(UNSUPPORTED, f"The body must be {JSON} in UTF-8.", headers={"Accept": JSON})
+    if (request.content_length or 0) > request.client_max_size:
+        raise Problem(TOO_LARGE, f"The body is larger than {request.client_max_size} bytes.")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await request.read()
+    except TimeoutError:
+        raise Problem(TIMEOUT, f"The body did not arrive within {BODY_SECONDS:.0f} s.") from None
+    except (ConnectionError, web.RequestPayloadError):
+        raise problems.malformed("The body is broken off, or not encoded as its headers say.") from None
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        raise problems.invalid_body(error) from None

@@ -1,0 +1,76 @@
+"""What the service publishes today is what the newest samples in docs/ show."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from storage.database import Database
+from tests.support.web import bearer, serve
+from web import trainings
+
+SAMPLES = Path(__file__).parents[2] / "docs" / "samples"
+TRAINING = {
+    "date": "2026-01-05T18:30:00+01:00",
+    "timezone": "Europe/Berlin",
+    "title": "Legs",
+    "status": "COMPLETED",
+    "duration_seconds": 3600,
+    "session_rpe": 7.5,
+    "bodyweight_kg": 78.4,
+    "notes": "Slept well.",
+    "exercises": [
+        {
+            "name": "Squat",
+            "superset": 1,
+            "notes": "Belt",
+            "sets": [
+                {"order": 1, "weight": 60, "reps": 8, "type": "warmup"},
+                {
+                    "order": 2,
+                    "weight": 220.5,
+                    "unit": "lb",
+                    "reps": 5,
+                    "rpe": 8.5,
+                    "tempo": "3-0-1-0",
+                    "rest_seconds": 180,
+                },
+                {"order": 3, "weight": 100, "reps": 5, "done": False},
+            ],
+        },
+        {
+            "name": "Pistol squat",
+            "exercise": "pistol-squat",
+            "superset": 1,
+            "sets": [{"reps": 6, "side": "left"}, {"reps": 6, "side": "right"}],
+        },
+        {"name": "Wall sit", "sets": [{"duration_seconds": 45}]},
+        {"name": "Sled push", "sets": [{"weight": 80, "distance_m": 20.5}]},
+    ],
+}
+ID = "0193f1a0-0000-7000-8000-00000000000a"
+
+
+def _newest(event_type: str) -> dict[str, Any]:
+    versions = {int(path.name.split(".")[1]): path for path in SAMPLES.glob(f"{event_type}.*.json")}
+    sample: dict[str, Any] = json.loads(versions[max(versions)].read_bytes())
+    return sample
+
+
+async def test_the_events_of_one_training(db: Database) -> None:
+    corrected = json.loads(json.dumps(TRAINING))
+    corrected["notes"] = "Slept well. The last set counted."
+    corrected["exercises"][0]["sets"][2]["done"] = True
+    async with serve(trainings.ROUTES, database=db) as client:
+        created = TRAINING | {"id": ID, "source_id": "strong:2026-01-05T18:30:00:Legs"}
+        address = f"/api/v1/trainings/{ID}"
+        assert (await client.post("/api/v1/trainings", json=created, headers=bearer())).status == 201
+        assert (await client.put(address, json=corrected, headers=bearer())).status == 200
+        assert (await client.delete(address, headers=bearer())).status == 204
+    rows = await db.all("SELECT event_type, payload FROM outbox ORDER BY seq")
+    assert [row[0] for row in rows] == ["training_created", "training_updated", "training_deleted"]
+    for event_type, payload in rows:
+        event = json.loads(payload)
+        sample = _newest(event_type)
+        assert list(event) == list(sample)
+        assert event["event_type"] == sample["event_type"]
+        assert event["payload"] == sample["payload"]
