@@ -1,0 +1,360 @@
+"""The relay: publishes the log, in order, one relay at a time.
+
+It knows neither PostgreSQL nor Kafka: store, producer and clock are given to it. What it holds to:
+
+- A window is stored before any of it is published, so that whoever comes next publishes the same batches again.
+- A row is handed to the producer only while the lease holds by the local clock, and, by the producer's contract, only
+  when every earlier row of its partition is acknowledged. So the first occurrences of a training's events are in order
+  whatever a relay that lost its lease still has under way.
+- `done` moves over acknowledged rows without a gap, in a statement that finds the fence unchanged or does nothing.
+- When the database does not answer, nothing is known of the lease, and it is given up for lost.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+from models.errors import DatabaseUnavailable
+from models.outbox import Acquired, Batch, Held, Lease, LeaseLost, LogRow, TopicMark
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+FIRST_DELAY = 0.05  # seconds before the first retry; doubled until
+LONGEST_DELAY = 2.0  # seconds
+
+
+class CannotPublish(Exception):
+    """The broker took nothing for so long that another worker shall try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the rows given to a producer.
+
+    `left` are the rows that were not acknowledged, in order; where there are any, `error` says why. `refused` is one of
+    them that the broker will never take; `narrowed` says that it refused several at once, which will be sent apart.
+    `offsets` holds, by topic and partition, the first offset that was acknowledged and the last; `made` the topics that
+    were missing and were made.
+    """
+
+    left: Sequence[LogRow] = ()
+    error: Exception | None = None
+    refused: LogRow | None = None
+    narrowed: bool = False
+    offsets: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    made: frozenset[str] = frozenset()
+
+
+class Producer(Protocol):
+    """Hands rows to the broker."""
+
+    async def publish(self, rows: Sequence[LogRow], may_send: Callable[[], bool]) -> Outcome:
+        """Publish `rows`; returns when each is acknowledged or given up, within a bounded time.
+
+        A row is sent only when every earlier one of its partition is acknowledged, or with it in one record batch, and
+        `may_send()` is true at that moment. When cancelled, nothing more is sent.
+        """
+
+    async def close(self) -> None:
+        """Send nothing more, flush nothing, let go of the broker."""
+
+
+class Store(Protocol):
+    """Where the log and the cursor are: `storage.outbox.OutboxStore`, whose docstrings are the contract."""
+
+    async def acquire(self) -> Acquired | None: ...
+    async def release(self, lease: Lease, topics: dict[str, TopicMark]) -> None: ...
+    async def step(self, lease: Lease, topics: dict[str, TopicMark], *, move: bool) -> tuple[Lease, Batch, bool]: ...
+    async def read(self, lease: Lease, after: int) -> Batch: ...
+    async def advance(self, lease: Lease, topics: dict[str, TopicMark]) -> None: ...
+    async def rebase(self, lease: Lease) -> Lease: ...
+    async def recover(self, lease: Lease) -> tuple[list[LogRow], int]: ...
+    async def recovered(self, lease: Lease, done: int) -> Lease: ...
+    async def quarantine(self, lease: Lease, row: LogRow, error: str) -> None: ...
+    async def asked(self) -> Held | None: ...
+    async def passed(self, lease: Lease, held: Held) -> list[LogRow]: ...
+    async def settle(self, lease: Lease, held: Held) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RelayState:
+    """What the relay says of itself. Times are of the relay's clock, in seconds."""
+
+    role: str  # leader, standby, or off
+    epoch: int = 0
+    last_success: float | None = None  # when something or all was last published, or another relay was seen to lead
+    error: str | None = None  # why it cannot go on now
+    published: int = 0  # records acknowledged to this worker since it started
+    batches: int = 0
+    last_batch: int = 0  # records
+    held: int = 0  # aggregates whose events wait behind a refused one
+
+
+class Relay:
+    """One relay. `lease` and `patience` are seconds: after `patience` without success the lease is let go."""
+
+    def __init__(
+        self,
+        store: Store,
+        producer: Producer,
+        *,
+        lease: float = 5.0,
+        patience: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+        on_topic_made_anew: Callable[[str], None] = lambda _topic: None,
+    ) -> None:
+        self._store = store
+        self._producer = producer
+        self._lease_seconds = lease
+        self._patience = patience
+        self._clock = clock
+        self._jitter = jitter
+        self._on_topic_made_anew = on_topic_made_anew
+        self._lease: Lease | None = None
+        self._deadline = 0.0  # of the lease, by the local clock: counted from before the statement that renewed it
+        self._rest_until = 0.0
+        self._topics: dict[str, TopicMark] = {}
+        self._held: dict[str, int] = {}  # aggregate id -> seq of its refused event
+        self._unstored = False  # whether more is acknowledged than is stored
+        self.halted = False
+        self.state = RelayState("standby")
+
+    @property
+    def leads(self) -> bool:
+        """Whether this relay holds the lease, as far as it knows."""
+        return self._lease is not None
+
+    async def drain(self) -> None:
+        """Publish all that is committed; returns when nothing is left, another relay leads, or it must rest.
+
+        Nothing is raised but the caller's own cancellation, after which the lease is released. Not reentrant.
+        """
+        if self.halted or self._clock() < self._rest_until:
+            return
+        try:
+            if self._lease is not None or await self._acquire():
+                await self._publish_windows()
+                self._say(error=None, last_success=self._clock())
+        except LeaseLost:
+            log.warning("the relay's lease was taken over")
+            await self._forget(None)
+        except DatabaseUnavailable as error:
+            await self._forget(error)
+            self._rest()
+        except CannotPublish as error:
+            log.warning("the relay lets another worker try")
+            await self._let_go(error)
+        except asyncio.CancelledError:
+            await self._let_go(None)
+            raise
+        except Exception as error:  # the boundary: the relay outlives whatever goes wrong
+            log.exception("the relay failed")
+            await self._let_go(error)
+
+    def halt(self) -> None:
+        """Begin nothing more: a drain under way ends after its batch."""
+        self.halted = True
+
+    async def stop(self) -> None:
+        """Let go of the lease, so that another worker takes over at once, and of the broker."""
+        await self._let_go(None)
+
+    # The lease
+
+    async def _acquire(self) -> bool:
+        asked = self._clock()
+        taken = await self._store.acquire()
+        if taken is None:
+            self._rest_until = asked + min(1.0, self._lease_seconds / 5)
+            self._say(role="standby", error=None, last_success=asked)
+            return False
+        self._hold(taken.lease, asked)
+        self._topics, self._held, self._unstored = taken.topics, dict(taken.held), False
+        log.info("this worker relays now", extra={"fence": taken.lease.fence, "epoch": taken.lease.epoch})
+        if taken.strange:
+            self._hold(await self._store.rebase(self._mine))
+            log.error("the log was restored into another cluster: a new epoch begins after what was not published yet")
+        elif taken.moved:
+            log.error("the database was promoted, or restored on another timeline: a new epoch begins")
+        self._say(role="leader", epoch=self._mine.epoch, held=len(self._held))
+        while self._mine.recovered_seq is not None:
+            await self._recover()
+        await self._publish_window(await self._store.read(self._mine, self._mine.done_seq))
+        return True
+
+    def _hold(self, lease: Lease, renewed: float | None = None) -> None:
+        self._lease = lease
+        if renewed is not None:
+            self._deadline = renewed + self._lease_seconds
+
+    @property
+    def _mine(self) -> Lease:
+        if self._lease is None:
+            raise LeaseLost
+        return self._lease
+
+    def _may_send(self) -> bool:
+        return self._lease is not None and self._clock() < self._deadline
+
+    async def _renew(self) -> None:
+        """Renew the lease, and store what is acknowledged."""
+        asked = self._clock()
+        await self._store.advance(self._mine, self._topics)
+        self._hold(self._mine, asked)
+
+    async def _while_renewing(self, work: Awaitable[T]) -> T:
+        task = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=self._lease_seconds / 3))[0]:
+                await self._renew()
+            return task.result()
+        finally:
+            await end(task)
+
+    async def _forget(self, error: Exception | None) -> None:
+        self._lease = None
+        self._say(role="standby", **({} if error is None else {"error": _text(error)}))
+        await self._producer.close()
+
+    async def _let_go(self, error: Exception | None) -> None:
+        lease = self._lease
+        await self._forget(error)
+        self._rest()
+        if lease is not None:
+            try:
+                await self._store.release(lease, self._topics)
+            except DatabaseUnavailable:
+                log.info("the lease could not be released: it will run out")
+
+    def _rest(self) -> None:
+        """Long enough for another worker to look in."""
+        self._rest_until = self._clock() + 1.0 + self._jitter()
+
+    # Windows
+
+    async def _publish_windows(self) -> None:
+        while True:
+            asked = self._clock()
+            move = self._unstored or asked > self._deadline - self._lease_seconds * 2 / 3
+            lease, batch, wanted = await self._store.step(self._mine, self._topics, move=move)
+            self._hold(lease, asked if move or batch.rows else None)
+            self._unstored = False
+            await self._publish_window(batch)
+            if wanted:
+                await self._settle()
+            if not batch.rows or self.halted:
+                return
+
+    async def _publish_window(self, batch: Batch) -> None:
+        """A window from `batch` on; the next batch is read while one is published."""
+        while batch.rows:
+            last = batch.rows[-1].seq
+            ahead = asyncio.ensure_future(self._store.read(self._mine, last)) if batch.more else None
+            try:
+                await self._publish(batch.rows, of_window=True)
+                self._hold(replace(self._mine, done_seq=last, last_seq=max(self._mine.last_seq, last)))
+                self._unstored = True
+                if ahead is None or self.halted:
+                    return
+                await self._renew()
+                batch = await ahead
+            finally:
+                if ahead is not None:
+                    await end(ahead)
+
+    async def _recover(self) -> None:
+        """After a move to another cluster: some of what was not published in the old one."""
+        rows, done = await self._store.recover(self._mine)
+        await self._publish(rows)
+        asked = self._clock()
+        self._hold(await self._store.recovered(self._mine, done), asked)
+
+    async def _settle(self) -> None:
+        """Between two windows: what somebody asks of refused events. All that waits behind one is published."""
+        while (asked := await self._store.asked()) is not None:
+            rows = await self._store.passed(self._mine, asked)
+            self._held.pop(asked.aggregate_id, None)
+            await self._publish(rows)
+            await self._store.settle(self._mine, asked)
+            log.warning("a refused event is settled", extra={"seq": asked.seq, "asked": asked.state})
+        self._say(held=len(self._held))
+
+    # Records
+
+    async def _publish(self, rows: Sequence[LogRow], *, of_window: bool = False) -> None:
+        """Publish `rows`, however long it takes; those of aggregates behind a refused event are passed over."""
+        left = self._not_held(rows)
+        delay, failing_since = FIRST_DELAY, self._clock()
+        while left:
+            if of_window:
+                self._hold(replace(self._mine, done_seq=left[0].seq - 1))
+            outcome = await self._while_renewing(self._producer.publish(left, self._may_send))
+            if len(outcome.left) < len(left):
+                delay, failing_since = FIRST_DELAY, self._clock()
+            self._note(outcome, len(left) - len(outcome.left))
+            left = outcome.left
+            if outcome.error is None or outcome.narrowed:
+                continue
+            if outcome.refused is not None:
+                await self._quarantine(outcome.refused, outcome.error)
+                left = self._not_held(left)
+                continue
+            self._say(error=_text(outcome.error))
+            log.warning("the broker takes nothing: %s", _text(outcome.error))
+            if self._clock() - failing_since > self._patience:
+                raise CannotPublish(_text(outcome.error))
+            await self._renew()
+            await self._while_renewing(asyncio.sleep(delay * (0.5 + self._jitter())))
+            delay = min(2 * delay, LONGEST_DELAY)
+
+    def _not_held(self, rows: Sequence[LogRow]) -> Sequence[LogRow]:
+        return [row for row in rows if row.aggregate_id not in self._held] if self._held else rows
+
+    async def _quarantine(self, row: LogRow, error: Exception) -> None:
+        await self._store.quarantine(self._mine, row, _text(error))
+        self._held[row.aggregate_id] = row.seq
+        self._say(held=len(self._held))
+        log.error(
+            "the broker refuses an event for good: its training's later events wait behind it",
+            extra={"seq": row.seq, "training_id": row.aggregate_id, "user_id": row.user_id, "error": _text(error)},
+        )
+
+    def _note(self, outcome: Outcome, acknowledged: int) -> None:
+        if acknowledged:
+            state, now = self.state, self._clock()
+            count = state.published + acknowledged
+            self._say(published=count, batches=state.batches + 1, last_batch=acknowledged, last_success=now)
+        for topic in outcome.made:
+            self._note_made(topic)
+        for (topic, partition), (first, last) in outcome.offsets.items():
+            mark = self._topics.setdefault(topic, {"generation": 1, "offsets": {}})
+            if first <= mark["offsets"].get(str(partition), -1):  # it begins again: somebody made it anew
+                self._note_made(topic)
+            self._topics[topic]["offsets"][str(partition)] = last
+
+    def _note_made(self, topic: str) -> None:
+        mark = self._topics.get(topic)
+        self._topics[topic] = {"generation": mark["generation"] + 1 if mark else 1, "offsets": {}}
+        if mark:
+            log.error("the topic was lost and made anew", extra={"topic": topic})
+            self._on_topic_made_anew(topic)
+
+    def _say(self, **changes: Any) -> None:
+        self.state = replace(self.state, **changes)
+
+
+async def end(task: asyncio.Future[Any]) -> None:
+    """Cancel what is under way and wait for its end."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,59 @@
+"""Replay: events that were published go out once more, with the same key, value and headers, and one header beside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from models.outbox import LogRow
+from outbox.producer import KafkaProducer
+from settings import Settings
+from storage.database import Database
+from storage.outbox import published
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay did: `id` is the value of the header `replay` in its records."""
+
+    id: UUID
+    topic: str
+    records: int
+
+
+async def replay(
+    settings: Settings,
+    database: Database,
+    *,
+    user_id: UUID | None = None,
+    training_id: UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    topic: str | None = None,
+    broadcast: bool = False,
+) -> Replayed:
+    """Publish again, in order, what was published of a user, of a training, or from `since` until before `until`.
+
+    They go to `topic`, by default `<events topic>.replay`, which is made if missing; with `broadcast` to the topic that
+    every subscriber reads. What is not published yet, or held back, is left to the relay.
+
+    Raises `DatabaseUnavailable` and aiokafka's `KafkaError`; what went out by then stays, and may be replayed again.
+    """
+    id_ = uuid7()
+    target = settings.events_topic if broadcast else topic or f"{settings.events_topic}.replay"
+    producer = KafkaProducer.of(settings, extra=[("replay", str(id_).encode())], divert=target)
+    records = 0
+    try:
+        async for rows in published(database, user_id=user_id, training_id=training_id, since=since, until=until):
+            left: Sequence[LogRow] = rows
+            while left:
+                outcome = await producer.publish(left, lambda: True)
+                if outcome.error is not None and not outcome.narrowed:
+                    raise outcome.error
+                left = outcome.left
+            records += len(rows)
+    finally:
+        await producer.close()
+    return Replayed(id_, target, records)
