@@ -1,0 +1,207 @@
+"""Holding the volume tables to the log: `verify` compares them, `rebuild` makes them anew."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from agents.volume import decode
+from analytics.volume import Fractions, daily_volumes, fold
+from models.metrics import DailyVolume, FoldedTraining
+from storage.database import Cursor, Database, Row
+from storage.exercises import read_catalogue
+from storage.fold_state import LoggedEvent
+from storage.volume import exercise_row, figures, fold_into, training_row
+from storage.volume_audit import (
+    count_behind,
+    drop_shadow,
+    folded_events,
+    hold_folds,
+    make_shadow,
+    read_log,
+    stored_rows,
+    take_over_shadow,
+    users_after,
+)
+from storage.volume_statements import COLUMNS, KEYS, SHADOW
+
+USERS = 50  # compared at once
+LOG_BATCH = 1000  # events folded at once
+LONGEST_STATEMENT = 24 * 3600.0  # seconds: the comparison of all rows at the end of a rebuild
+MOST_DIFFERENCES = 1000  # kept of a verification
+_NOBODY = UUID(int=0)
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+Rows = Mapping[tuple[object, ...], Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row that is not what the log says: those of its columns that differ, by the log and by the table.
+
+    `found` is None where the row is missing, `expected` where there should be none.
+    """
+
+    table: str
+    key: Mapping[str, object]
+    expected: Mapping[str, object] | None
+    found: Mapping[str, object] | None
+
+
+@dataclass(slots=True)
+class Verification:
+    """What `verify` saw. `behind` counts the trainings whose newest event is not folded yet: 0 in a system at rest.
+
+    `differences` keeps the first thousand; `different` counts them all.
+    """
+
+    users: int = 0
+    trainings: int = 0
+    behind: int = 0
+    different: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the tables are the fold of the log, and of all of it."""
+        return not self.different and not self.behind
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What `rebuild` did: events folded, and rows of each table that were not as the log says."""
+
+    events: int
+    changed: Mapping[str, int]
+
+
+async def verify(database: Database) -> Verification:
+    """Compare the volume tables with the fold of the log, row by row, a few users at a time.
+
+    Each training is held to the event whose version its row names, and the days to those trainings; so a comparison
+    beside running agents finds no difference where there is none. The fold is computed here by the pure functions, one
+    event a training: the statement that folds batches has no part in it. Raises `DatabaseUnavailable`.
+    """
+    fractions = await _fractions(database)
+    seen = Verification()
+    after = _NOBODY
+    while True:
+        async with database.transaction(begin=_SNAPSHOT) as cursor:
+            users = await users_after(cursor, after, USERS)
+            if not users:
+                return seen
+            trainings = [_fold(event, fractions) for event in await folded_events(cursor, users)]
+            expected = _expected([training for training in trainings if training is not None])
+            for table in COLUMNS:
+                _compare(seen, table, expected[table], await _stored(cursor, table, users))
+            seen.behind += await count_behind(cursor, users)
+        seen.users += len(users)
+        seen.trainings += len(trainings)
+        after = users[-1]
+
+
+async def rebuild(database: Database) -> Rebuilt:
+    """Fold the whole log into shadow tables, then make the volume tables equal to them, in one transaction.
+
+    Agents may run: what they fold meanwhile is in the log too. At the end they wait while the rest of the log is folded
+    into the shadow and the rows that differ are replaced; readers wait for nothing and see either state whole. The
+    shadow is temporary: a rebuild that is ended half-way leaves nothing behind. Raises `DatabaseUnavailable`.
+    """
+    fractions = await _fractions(database)
+    async with database.session(statement_timeout=LONGEST_STATEMENT) as cursor:
+        await make_shadow(cursor)
+        try:
+            events = await _fold_log(cursor, fractions)
+            await cursor.execute("BEGIN")
+            await hold_folds(cursor)
+            events += await _fold_log(cursor, fractions)
+            changed = await take_over_shadow(cursor)
+            await cursor.execute("COMMIT")
+        finally:
+            if not cursor.broken:
+                await drop_shadow(cursor)
+    return Rebuilt(events, changed)
+
+
+async def _fractions(database: Database) -> Fractions:
+    catalogue = await read_catalogue(database)
+    return {revision: movement.bw_fraction for revision, movement in catalogue.revisions.items()}
+
+
+async def _fold_log(cursor: Cursor, fractions: Fractions) -> int:
+    count = after = 0
+    while logged := await read_log(cursor, after, LOG_BATCH):
+        trainings = [_fold(event, fractions) for event in logged]
+        await fold_into(cursor, [training for training in trainings if training is not None], schema=SHADOW)
+        count += len(logged)
+        after = logged[-1].offset
+    return count
+
+
+def _fold(event: LoggedEvent, fractions: Fractions) -> FoldedTraining | None:
+    try:
+        decoded = decode(event.value)
+    except ValidationError:
+        return None  # a dead letter
+    return None if decoded is None else fold(decoded, fractions, event.offset)
+
+
+async def _stored(cursor: Cursor, table: str, users: Sequence[UUID]) -> Rows:
+    return _by_key(table, await stored_rows(cursor, table, users))
+
+
+def _expected(trainings: Iterable[FoldedTraining]) -> Mapping[str, Rows]:
+    trainings = list(trainings)
+    exercises = [
+        (
+            training.user_id,
+            training.training_id,
+            training.day,
+            training.source_seq,
+            training.updated_at,
+            *exercise_row(exercise),
+        )
+        for training in trainings
+        for exercise in training.session.exercises
+    ]
+    return {
+        "folded_trainings": _by_key("folded_trainings", [training_row(training) for training in trainings]),
+        "exercise_volume": _by_key("exercise_volume", exercises),
+        "daily_volume": _by_key("daily_volume", [_daily_row(day) for day in daily_volumes(trainings).values()]),
+    }
+
+
+def _daily_row(day: DailyVolume) -> Row:
+    return (
+        day.user_id,
+        day.day,
+        day.sessions,
+        day.source_seq,
+        day.updated_at,
+        *figures(day.volume),
+        day.duration_seconds,
+        day.session_rpe_load,
+    )
+
+
+def _by_key(table: str, rows: Iterable[Row]) -> Rows:
+    places = [COLUMNS[table].index(column) for column in KEYS[table]]
+    return {tuple(row[place] for place in places): row for row in rows}
+
+
+def _compare(seen: Verification, table: str, expected: Rows, found: Rows) -> None:
+    for key in sorted(expected.keys() | found.keys()):
+        log, stored = _named(table, expected.get(key)), _named(table, found.get(key))
+        if log == stored:
+            continue
+        if log is not None and stored is not None:
+            differing = [column for column in log if log[column] != stored[column]]
+            log, stored = ({column: row[column] for column in differing} for row in (log, stored))
+        seen.different += 1
+        if len(seen.differences) < MOST_DIFFERENCES:
+            seen.differences.append(Difference(table, dict(zip(KEYS[table], key, strict=True)), log, stored))
+
+
+def _named(table: str, row: Row | None) -> dict[str, object] | None:
+    return None if row is None else dict(zip(COLUMNS[table], row, strict=True))

@@ -1,0 +1,306 @@
+"""The arithmetic of volume: each rule by an example, and what must hold whatever the training is."""
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.volume import (
+    POUND_KG,
+    daily_volumes,
+    fold,
+    is_hard,
+    kilograms,
+    seconds_per_rep,
+    session_rpe_load,
+    session_volume,
+)
+from models.events import EventType, TrainingEvent, TrainingPayload
+from models.exercises import Catalogue, Movement
+from models.metrics import ZERO, SessionVolume, Volume
+from models.trainings import SetDocument, SetType, TrainingCreate, Unit, exercises_json, training_fields
+from tests.support.bodies import create_body, trainings, uuid
+
+PUSH_UP, LEVER = ("push-up", 1), ("front-lever", 1)
+FRACTIONS: Mapping[tuple[str, int], Decimal | None] = {
+    PUSH_UP: Decimal("0.64"),
+    LEVER: None,
+    ("bench-press", 1): Decimal(0),
+}
+CATALOGUE = Catalogue.of(
+    [Movement(slug, revision, slug, "Push", "reps", 1, fraction) for (slug, revision), fraction in FRACTIONS.items()]
+)
+SLUGS = tuple(slug for slug, _ in FRACTIONS)
+TRAINING, USER = uuid(1), uuid(9)
+
+
+def payload(body: TrainingCreate, version: int = 1, training: UUID = TRAINING, user: UUID = USER) -> TrainingPayload:
+    """The event's payload for a body, by way of the JSON that is published."""
+    fields = training_fields(body, exercises_json(training, body.exercises, CATALOGUE))
+    return TrainingPayload.model_validate_json(
+        f'{{"training_id":"{training}","user_id":"{user}","version":{version},{fields}}}'
+    )
+
+
+def event(body: TrainingCreate, type_: EventType = EventType.TRAINING_CREATED, **ids: Any) -> TrainingEvent:
+    moment = dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)
+    return TrainingEvent(event_id=uuid(7), event_type=type_, timestamp=moment, payload=payload(body, **ids))
+
+
+def volume_of(*sets: dict[str, Any], exercise: str | None = None, **fields: Any) -> Volume:
+    """The volume of a training of one exercise with these sets."""
+    named = {"exercise": exercise} if exercise else {}
+    body = create_body(exercises=[{"name": "x", "sets": list(sets)} | named], **fields)
+    return session_volume(payload(body), FRACTIONS).volume
+
+
+bodies = trainings(SLUGS).map(lambda body: create_body(**body))
+
+
+def test_external_load_is_weight_times_reps() -> None:
+    volume = volume_of({"weight": 100, "reps": 5}, {"weight": 102.5, "reps": 3})
+    assert (volume.sets, volume.reps, volume.external_load_kg) == (2, 8, Decimal("807.5"))
+
+
+def test_assistance_is_no_negative_load() -> None:
+    assert volume_of({"weight": -20, "reps": 5}, {"weight": 10, "reps": 2}).external_load_kg == 20
+
+
+def test_pounds_are_converted_exactly() -> None:
+    assert volume_of({"weight": 225.5, "unit": "lb", "reps": 3}).external_load_kg == Decimal("306.855238305")
+
+
+def test_warm_ups_count_in_all_but_hard_sets() -> None:
+    volume = volume_of({"weight": 60, "reps": 5, "type": "warmup"}, {"weight": 100, "reps": 5})
+    assert (volume.sets, volume.reps, volume.hard_sets, volume.external_load_kg) == (2, 10, 1, 800)
+
+
+@pytest.mark.parametrize(
+    ("set_", "hard"),
+    [
+        ({"reps": 5}, True),
+        ({"reps": 5, "rpe": 7}, True),
+        ({"reps": 5, "rpe": 6.9}, False),
+        ({"reps": 5, "rpe": 10, "type": "warmup"}, False),
+        ({"reps": 5, "type": "drop"}, True),
+        ({"reps": 0, "duration_seconds": 30}, True),
+    ],
+)
+def test_hard_sets(set_: dict[str, Any], hard: bool) -> None:
+    assert volume_of(set_).hard_sets == hard
+
+
+def test_sets_that_were_not_done_and_their_exercises_leave_nothing() -> None:
+    body = create_body(exercises=[{"name": "x", "sets": [{"weight": 100, "reps": 5, "done": False}]}])
+    assert session_volume(payload(body), FRACTIONS) == SessionVolume()
+
+
+def test_an_exercise_keeps_its_place() -> None:
+    body = create_body(exercises=[{"name": "planned", "sets": []}, {"name": "done", "sets": [{"reps": 1}]}])
+    (exercise,) = session_volume(payload(body), FRACTIONS).exercises
+    assert (exercise.position, exercise.name) == (2, "done")
+
+
+def test_a_hold_is_a_set_with_a_duration_and_neither_reps_nor_distance() -> None:
+    volume = volume_of(
+        {"duration_seconds": 30.5},
+        {"duration_seconds": 1800, "distance_m": 5000},
+        {"duration_seconds": 60, "reps": 10},
+        {"duration_seconds": 20, "distance_m": 0},
+    )
+    assert (volume.hold_seconds, volume.time_under_tension_seconds) == (Decimal("50.5"), Decimal("50.5"))
+
+
+def test_time_under_tension_of_a_tempo() -> None:
+    volume = volume_of({"reps": 5, "tempo": "3-0-1-0"}, {"reps": 4, "tempo": "3-1-X-0"}, {"reps": 9})
+    assert volume.time_under_tension_seconds == 5 * 4 + 4 * 5
+    assert volume.hold_seconds == 0
+
+
+def test_tempo() -> None:
+    assert [seconds_per_rep(tempo) for tempo in ("3-0-1-0", "X-X-X-X", "10-0-X-2")] == [4, 4, 13]
+
+
+def test_system_load_of_a_bodyweight_movement() -> None:
+    sets = ({"reps": 10}, {"reps": 5, "weight": 10}, {"reps": 2, "weight": -60})
+    volume = volume_of(*sets, exercise="push-up", bodyweight_kg=80.5)
+    assert volume.system_load_kg == Decimal("51.52") * 10 + Decimal("61.52") * 5  # more help than load: 0
+    assert volume.system_load_sets == 3
+
+
+@pytest.mark.parametrize(
+    ("exercise", "bodyweight", "known"),
+    [
+        ("push-up", None, None),  # the body mass is not known
+        ("front-lever", 80, None),  # the catalogue knows no fraction
+        (None, 80, None),  # a free-form exercise
+        ("bench-press", None, Decimal(500)),  # nothing of the body is lifted
+    ],
+)
+def test_system_load_is_known_or_left_out(
+    exercise: str | None, bodyweight: float | None, known: Decimal | None
+) -> None:
+    mass = {"bodyweight_kg": bodyweight} if bodyweight else {}
+    volume = volume_of({"weight": 100, "reps": 5}, exercise=exercise, **mass)
+    assert (volume.system_load_kg, volume.system_load_sets) == (known, int(known is not None))
+
+
+def test_system_load_without_a_repetition_is_known_to_be_nothing() -> None:
+    volume = volume_of({"weight": 20, "duration_seconds": 30}, {"weight": 100, "reps": 5})
+    assert (volume.system_load_kg, volume.system_load_sets, volume.sets) == (0, 1, 2)
+
+
+def test_the_revision_that_was_logged_decides() -> None:
+    body = create_body(exercises=[{"name": "x", "exercise": "push-up", "sets": [{"reps": 1}]}], bodyweight_kg=100)
+    later = {**FRACTIONS, ("push-up", 2): Decimal("0.7")}
+    assert session_volume(payload(body), later).volume.system_load_kg == 64
+
+
+@pytest.mark.parametrize(
+    ("sets", "heaviest"),
+    [
+        ([{"weight": 100, "reps": 5}, {"weight": 110, "reps": 0}], 100),  # a failed attempt lifts nothing
+        ([{"weight": -20, "reps": 5}, {"weight": -10, "reps": 3}], -10),
+        ([{"weight": 10, "duration_seconds": 30}], 10),
+        ([{"weight": 110, "reps": 0}], None),
+        ([{"weight": 110, "reps": 5, "done": False}, {"weight": 100, "reps": 1}], 100),
+    ],
+)
+def test_greatest_weight(sets: list[dict[str, Any]], heaviest: int | None) -> None:
+    (exercise,) = session_volume(payload(create_body(exercises=[{"name": "x", "sets": sets}])), FRACTIONS).exercises
+    assert exercise.max_weight_kg == heaviest
+
+
+@pytest.mark.parametrize(
+    ("rpe", "seconds", "load"),
+    [
+        ("7.5", 3600, "450"),
+        ("7", 100, "11.6667"),
+        ("5", 1, "0.0833"),
+        ("0.031", 45789, "23.6577"),
+        (None, 60, None),
+        ("7", None, None),
+    ],
+)
+def test_session_rpe_load(rpe: str | None, seconds: int | None, load: str | None) -> None:
+    expected = None if load is None else Decimal(load)
+    assert session_rpe_load(None if rpe is None else Decimal(rpe), seconds) == expected
+
+
+@pytest.mark.parametrize("status", ["PLANNED", "IN_PROGRESS"])
+def test_what_is_not_completed_does_not_count(status: str) -> None:
+    body = create_body(status=status, duration_seconds=60, exercises=[{"name": "x", "sets": [{"reps": 5}]}])
+    folded = fold(event(body), FRACTIONS, 5)
+    assert not folded.counted
+    assert not folded.deleted
+    assert folded.session == SessionVolume()
+    assert daily_volumes([folded]) == {}
+
+
+def test_what_is_deleted_does_not_count() -> None:
+    body = create_body(status="COMPLETED", exercises=[{"name": "x", "sets": [{"reps": 5}]}])
+    folded = fold(event(body, EventType.TRAINING_DELETED, version=2), FRACTIONS, 6)
+    assert (folded.counted, folded.deleted, folded.version, folded.source_seq) == (False, True, 2, 6)
+    assert folded.session == SessionVolume()
+
+
+def test_a_day_is_the_sum_of_its_counted_trainings() -> None:
+    squats = [{"name": "x", "sets": [{"reps": 5, "weight": 100}]}]
+    first = create_body(status="COMPLETED", exercises=squats, session_rpe=8, duration_seconds=600)
+    second = create_body(status="COMPLETED", exercises=squats, duration_seconds=300)
+    folded = [
+        fold(event(body, training=uuid(place)), FRACTIONS, place) for place, body in enumerate((first, second), 1)
+    ]
+    (day,) = daily_volumes(folded).values()
+    assert (day.sessions, day.volume.external_load_kg, day.duration_seconds) == (2, 1000, 900)
+    assert (day.session_rpe_load, day.source_seq) == (80, 2)
+
+
+def test_the_largest_training_there_can_be_is_exact() -> None:
+    """Every sum fits the digits of the decimal context: none is rounded."""
+    heavy = SetDocument(id=uuid(1), order=1, weight=9999.9999, unit=Unit.LB, reps=100_000)
+    exercises = [{"id": uuid(2), "name": "x", "exercise": "push-up", "exercise_revision": 1, "sets": [heavy] * 500}]
+    body = create_body()
+    training = payload(body).model_copy(update={"bodyweight_kg": 999.9999})
+    training = TrainingPayload.model_validate(training.model_dump() | {"exercises": exercises * 200})
+    volume = session_volume(training, {PUSH_UP: Decimal("1.9999")}).volume
+    count = 100_000 * 500 * 200
+    kg = 99999999 * 45359237  # 10^-12 kg
+    assert volume.external_load_kg * 10**12 == kg * count
+    assert volume.system_load_kg is not None
+    assert volume.system_load_kg * 10**12 == (kg + 9999999 * 19999 * 10**4) * count
+
+
+@given(st.integers(-20_000_000, 100_000_000))
+def test_weights_are_taken_as_entered(ten_thousandths: int) -> None:
+    entered = Decimal(ten_thousandths) / 10_000
+    assert kilograms(float(entered), Unit.KG) == entered
+    assert kilograms(float(entered), Unit.LB) == entered * POUND_KG
+
+
+@given(bodies)
+def test_volume_is_the_sum_over_exercises(body: TrainingCreate) -> None:
+    whole = session_volume(payload(body), FRACTIONS)
+    parts = [
+        session_volume(payload(body.model_copy(update={"exercises": [exercise]})), FRACTIONS).volume
+        for exercise in body.exercises
+    ]
+    assert whole.volume == Volume.total(parts)
+    assert whole.volume == Volume.total([exercise.volume for exercise in whole.exercises])
+
+
+@given(bodies, st.randoms())
+def test_the_order_of_sets_and_exercises_changes_no_sum(body: TrainingCreate, random: Any) -> None:
+    training = payload(body)
+    exercises = [
+        exercise.model_copy(update={"sets": random.sample(exercise.sets, len(exercise.sets))})
+        for exercise in random.sample(training.exercises, len(training.exercises))
+    ]
+    shuffled = training.model_copy(update={"exercises": exercises})
+    assert session_volume(shuffled, FRACTIONS).volume == session_volume(training, FRACTIONS).volume
+
+
+@given(bodies)
+def test_sets_that_were_not_done_change_nothing(body: TrainingCreate) -> None:
+    training = payload(body)
+    done = [
+        exercise.model_copy(update={"sets": [set_ for set_ in exercise.sets if set_.done]})
+        for exercise in training.exercises
+    ]
+    assert session_volume(training.model_copy(update={"exercises": done}), FRACTIONS) == session_volume(
+        training, FRACTIONS
+    )
+
+
+@given(bodies)
+def test_bounds(body: TrainingCreate) -> None:
+    volume = session_volume(payload(body), FRACTIONS).volume
+    assert 0 <= volume.hard_sets <= volume.sets
+    assert 0 <= volume.system_load_sets <= volume.sets
+    assert (volume.system_load_kg is None) == (volume.system_load_sets == 0)
+    assert volume.external_load_kg >= ZERO
+    assert ZERO <= volume.hold_seconds <= volume.time_under_tension_seconds
+
+
+@given(bodies)
+def test_what_is_said_in_pounds_or_kilograms_weighs_the_same(body: TrainingCreate) -> None:
+    training = payload(body)
+
+    def in_(unit: Unit) -> Volume:
+        exercises = [
+            exercise.model_copy(update={"sets": [set_.model_copy(update={"unit": unit}) for set_ in exercise.sets]})
+            for exercise in training.exercises
+        ]
+        return session_volume(training.model_copy(update={"exercises": exercises}), FRACTIONS).volume
+
+    assert in_(Unit.LB).external_load_kg == in_(Unit.KG).external_load_kg * POUND_KG
+
+
+def test_is_hard_knows_every_type() -> None:
+    sets = [SetDocument(id=uuid(1), order=1, weight=0, reps=1, type=type_) for type_ in SetType]
+    assert [is_hard(set_) for set_ in sets] == [type_ is not SetType.WARMUP for type_ in SetType]
