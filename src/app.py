@@ -1,0 +1,129 @@
+"""The service, wired: `faust -A app -L uvloop worker` hosts REST, the relay and the agents in one process."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from agents.volume import VolumeFold
+from outbox.service import OutboxService
+from runtime import logs
+from runtime.app import App
+from runtime.batches import batches
+from settings import settings
+from storage.database import Database
+from storage.fold_state import read_freshness
+from storage.outbox import months_ahead, status
+from web.api import ALL_ROUTES
+from web.measures import Measures
+from web.server import setup
+from web.services import CatalogueCache, Services
+from web.watch import AgentState, Backlog, Watch
+from web.watch import RelayState as WatchedRelay
+
+config = settings()
+logs.configure(config.log_level, config.log_format)
+
+database = Database(
+    config.database_url,
+    pool_size=config.pool_size,
+    pool_timeout=config.pool_timeout,
+    statement_timeout=config.statement_timeout,
+    name=config.worker_id,
+)
+volume = VolumeFold(database, config.events_topic)
+outbox = OutboxService(config, database, on_topic_made_anew=volume.catch_up)
+
+
+async def lifetime(_app: web.Application) -> AsyncIterator[None]:
+    """What is open as long as the web server is: it ends after requests, timers and agents."""
+    await outbox.start()
+    yield
+    await outbox.stop()
+    await database.close()
+
+
+class Service(App):
+    """The app."""
+
+    def setup_web(self, web_app: web.Application) -> None:
+        """Mount the REST API."""
+        watch = Watch(
+            database, lag_limit=config.pipeline_lag, relay=relay_state, agents=agent_states, backlog=read_backlog
+        )
+        services = Services(config, database, CatalogueCache(database), watch, Measures(), outbox.wake)
+        web_app.cleanup_ctx.append(lifetime)
+        setup(web_app, services, ALL_ROUTES)
+
+
+app = Service(
+    config.worker_id,
+    bootstrap=config.kafka_bootstrap,
+    web_host=config.web_host,
+    web_port=config.web_port,
+    web_options={"client_max_size": config.max_body_bytes},
+    fetch_records=config.fold_batch,
+    stop_grace=config.stop_grace,
+)
+
+
+@app.every(config.relay_interval, "outbox")
+async def drain_outbox() -> None:
+    """The relay's floor: whatever woke nobody is published at the next tick."""
+    await outbox.tick()
+
+
+@app.every(5.0, "catch up")
+async def catch_up() -> None:
+    """Folds from the log what a lost topic no longer holds, and moves the mark of what is folded."""
+    await volume.catch_up()
+
+
+@app.agent(app.topic(config.events_topic), name="volume")
+async def fold_volume(stream: Any) -> None:
+    """Keeps the volume tables."""
+    await volume.run(batches(stream))
+
+
+def relay_state() -> WatchedRelay:
+    """The relay of this worker, for health and metrics."""
+    state = outbox.state
+    return WatchedRelay(
+        role=state.role,
+        silent=None if state.last_success is None else time.monotonic() - state.last_success,
+        error=state.error,
+        published=state.published,
+        batches=state.batches,
+    )
+
+
+def agent_states() -> Sequence[AgentState]:
+    """The agents of this worker, for health and metrics."""
+    consumption = app.consumption()
+    health = volume.health
+    return (
+        AgentState(
+            name="volume",
+            partitions=len(consumption.partitions),
+            lag=consumption.lag,
+            trouble=consumption.trouble,
+            folded=health.events,
+            rebalances=consumption.rebalances,
+        ),
+    )
+
+
+async def read_backlog() -> Backlog:
+    """What the database says of the log, for health and metrics."""
+    log, fold, ahead = await status(database), await read_freshness(database), await months_ahead(database)
+    return Backlog(
+        depth=log.depth,
+        relay_lag=log.lag,
+        fold_lag=fold.lag_seconds,
+        leader=log.owner or None,
+        quarantined=log.quarantined,
+        dead_letters=fold.dead_letters,
+        epoch=log.epoch,
+        months_ahead=ahead,
+    )

@@ -1,0 +1,141 @@
+"""The command `training`. Each subcommand is a function in `commands`, which is imported when it is called for."""
+
+import argparse
+import datetime as dt
+import logging
+import sys
+import zoneinfo
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from uuid import UUID
+
+from commands.environment import CommandError, read_local
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 done, 1 not (fully) done, 2 not understood, 130 ended by Ctrl-C."""
+    args = parser().parse_args(argv)
+    # It logs each of its attempts; a command says what came of them.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        read_local()
+        return find(args.command)(args)
+    except CommandError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read the output has had enough
+        sys.stderr.close()
+        return 1
+
+
+def find(name: str) -> Command:
+    """The function behind `module:function`, both in `commands`."""
+    module, _, function = name.partition(":")
+    command: Command = getattr(import_module(f"commands.{module}"), function)
+    return command
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    root = argparse.ArgumentParser(prog="training", description="Runs and watches the training service.")
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+
+    _add(commands, "worker", "service:worker", "run a worker: API, relay and agents")
+    _add(commands, "migrate", "service:migrate", "bring the database to the schema of this version")
+
+    imports = _group(commands, "import", "bring a log from another app in")
+    strong = _add(imports, "strong", "importer:strong", "import an export of the app Strong through the API")
+    strong.add_argument("file", type=Path, help="the exported CSV file")
+    strong.add_argument("--unit", choices=("kg", "lb"), default="kg", help="of weights without one (default: kg)")
+    strong.add_argument("--timezone", type=_zone, default="UTC", help="zone the log was kept in (default: UTC)")
+    strong.add_argument("--rate", type=_positive, help="most trainings per second (default: no limit)")
+    strong.add_argument("--dry-run", action="store_true", help="read and check the file, send nothing")
+    strong.add_argument("--api", help="address of the API (default: TRAINING_API)")
+    strong.add_argument("--token", help="bearer token (default: TRAINING_TOKEN)")
+
+    outbox = _group(commands, "outbox", "look after the outbox and its relay")
+    status = _add(outbox, "status", "outbox:status", "show what waits, who relays, and what the broker refused")
+    status.add_argument("--json", action="store_true", help="as one JSON document")
+    replay = _add(outbox, "replay", "outbox:replay", "publish again what was published, with the same event ids")
+    replay.add_argument("--user", type=UUID, help="of this user")
+    replay.add_argument("--training", type=UUID, help="of this training")
+    replay.add_argument("--from", type=_moment, dest="since", help="from this moment on (UTC where it names no offset)")
+    replay.add_argument("--to", type=_moment, dest="until", help="until before this moment")
+    target = replay.add_mutually_exclusive_group()
+    target.add_argument("--to-topic", help="where to (default: the events' topic with `.replay` behind)")
+    target.add_argument("--broadcast", action="store_true", help="to the topic that every subscriber reads")
+    for name, text in (
+        ("retry", "have events that the broker refused published again"),
+        ("skip", "give events that the broker refused up for good, and go on behind them"),
+    ):
+        settle = _add(outbox, name, f"outbox:{name}", text)
+        which = settle.add_mutually_exclusive_group(required=True)
+        which.add_argument("seq", type=int, nargs="?", help="place of the event in the log")
+        which.add_argument("--all", action="store_true", help="every one that is held")
+        settle.add_argument("--reason", required=name == "skip", default="", help="why; it is kept")
+
+    analytics = _group(commands, "analytics", "look after the derived tables")
+    _add(analytics, "rebuild", "analytics:rebuild", "fold the whole log again, with agents running")
+    verify = _add(analytics, "verify", "analytics:verify", "compare every row with the fold of the log")
+    verify.add_argument("--wait", type=_seconds, default=0.0, help="seconds to wait until all is folded (default: 0)")
+
+    events = _add(commands, "events", "events:events", "follow the topic, one line of JSON a record")
+    events.add_argument("--from-beginning", action="store_true", help="begin with the oldest record that is kept")
+    events.add_argument("--user", type=UUID, help="only this user's")
+
+    _add(commands, "openapi", "documents:openapi", "print the OpenAPI document of the API")
+    _add(commands, "asyncapi", "documents:asyncapi", "print the AsyncAPI document of the events")
+
+    token = _add(commands, "token", "tokens:token", "make a development token")
+    token.add_argument("--user", type=UUID, help="whom it names (default: the development user)")
+    token.add_argument("--days", type=_positive, default=1.0, help="days that it is good for (default: 1)")
+    return root
+
+
+def _add(
+    group: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, command: str, text: str
+) -> argparse.ArgumentParser:
+    added = group.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    added.set_defaults(command=command)
+    return added
+
+
+def _group(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
+) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    return added.add_subparsers(required=True, metavar="COMMAND")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError("must be greater than 0")
+    return value
+
+
+def _moment(text: str) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError("must be 0 or greater")
+    return value
+
+
+def _zone(text: str) -> str:
+    if text not in zoneinfo.available_timezones():
+        raise argparse.ArgumentTypeError(f"{text!r} is no time zone of the IANA database")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""`training events`: the records of the topic, as they come."""
+
+import argparse
+import asyncio
+import sys
+
+import orjson
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
+
+from commands.environment import CommandError, service_settings
+from settings import Settings
+
+_TOPIC_INTERVAL = 1.0  # seconds between two looks for a topic that is not there yet
+
+
+def events(args: argparse.Namespace) -> int:
+    """`training events`: print every record as one line of JSON until Ctrl-C; `value` is the event, unchanged."""
+    settings = service_settings()
+    try:
+        asyncio.run(_follow(settings, args))
+    except KafkaConnectionError:
+        raise CommandError(f"No broker answers at {settings.kafka_bootstrap}.") from None
+    return 0
+
+
+async def _follow(settings: Settings, args: argparse.Namespace) -> None:
+    await _wait_for_topic(settings)
+    # Without a group: whoever watches takes no partition from an agent and leaves no offsets behind.
+    consumer = AIOKafkaConsumer(
+        settings.events_topic,
+        bootstrap_servers=settings.kafka_bootstrap,
+        group_id=None,
+        auto_offset_reset="earliest" if args.from_beginning else "latest",
+        metadata_max_age_ms=10_000,
+    )
+    await consumer.start()
+    user = str(args.user).encode() if args.user else None
+    try:
+        print(f"Following {settings.events_topic}; Ctrl-C ends it.", file=sys.stderr)
+        async for record in consumer:
+            if user in (None, record.key):
+                sys.stdout.buffer.write(line(record))
+                sys.stdout.buffer.flush()
+    finally:
+        await consumer.stop()
+
+
+async def _wait_for_topic(settings: Settings) -> None:
+    # Asked for by name, a topic that is missing would be made by a broker that may, with partitions of its choosing.
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        said = False
+        while settings.events_topic not in await admin.list_topics():
+            if not said:
+                said = True
+                print(f"There is no topic {settings.events_topic} yet; waiting for it.", file=sys.stderr)
+            await asyncio.sleep(_TOPIC_INTERVAL)
+    finally:
+        await admin.close()
+
+
+def line(record: "ConsumerRecord[bytes, bytes]") -> bytes:
+    """A record as one line of JSON: where it stands, its key, its headers, its value (as text where it is no JSON)."""
+    return orjson.dumps(
+        {
+            "partition": record.partition,
+            "offset": record.offset,
+            "key": _text(record.key),
+            "headers": {name: _text(content) for name, content in record.headers},
+            "value": _value(record.value),
+        },
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else content.decode(errors="replace")
+
+
+def _value(content: bytes | None) -> object:
+    try:
+        orjson.loads(content or b"")
+    except orjson.JSONDecodeError:
+        return _text(content)
+    return orjson.Fragment(content or b"")
