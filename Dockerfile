@@ -18,8 +18,7 @@ ENV PATH=/srv/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TRAINING_WEB_HOST=0.0.0.0 \
-    TRAINING_WEB_PORT=8080 \
-    TRAINING_DATADIR=/tmp/worker
+    TRAINING_WEB_PORT=8080
 # A number, so that an orchestrator can see that it is not root.
 USER 10001:10001
 EXPOSE 8080

@@ -22,6 +22,9 @@ from web.services import CatalogueCache, Services
 from web.watch import AgentState, Backlog, Watch
 from web.watch import RelayState as WatchedRelay
 
+SILENT_TIMER = 60.0  # seconds
+STUCK_FOLD = 300.0  # seconds
+
 config = settings()
 logs.configure(config.log_level, config.log_format)
 
@@ -50,7 +53,12 @@ class Service(App):
     def setup_web(self, web_app: web.Application) -> None:
         """Mount the REST API."""
         watch = Watch(
-            database, lag_limit=config.pipeline_lag, relay=relay_state, agents=agent_states, backlog=read_backlog
+            database,
+            lag_limit=config.pipeline_lag,
+            relay=relay_state,
+            agents=agent_states,
+            dead=dead,
+            backlog=read_backlog,
         )
         services = Services(config, database, CatalogueCache(database), watch, Measures(), outbox.wake)
         web_app.cleanup_ctx.append(lifetime)
@@ -112,6 +120,18 @@ def agent_states() -> Sequence[AgentState]:
             rebalances=consumption.rebalances,
         ),
     )
+
+
+def dead() -> str | None:
+    """Why only a restart helps this worker, or None. What heals by itself (Kafka or PostgreSQL away) is no reason."""
+    tick = drain_outbox.health()
+    if tick.idle is not None and tick.idle > SILENT_TIMER:
+        return f"The relay's timer has not run for {tick.idle:.0f} s."
+    consumption = app.consumption()
+    stuck = consumption.idle is not None and consumption.idle > STUCK_FOLD and bool(consumption.lag)
+    if stuck and consumption.trouble is None and outbox.state.error is None:
+        return f"Kafka and PostgreSQL answer, and nothing was folded for {consumption.idle:.0f} s."
+    return None
 
 
 async def read_backlog() -> Backlog:

@@ -38,8 +38,7 @@ class Settings(BaseSettings):
     # The worker
     worker_id: str = Field(default="training", description="name of the Faust app and of its consumer group")
     web_host: str = Field(default="127.0.0.1", description="address to listen on")
-    web_port: int = Field(default=8080, ge=0, le=65535, description="port to listen on")
-    datadir: str = Field(default=".state/worker", description="folder in which Faust may keep files")
+    web_port: int = Field(default=8080, ge=1, le=65535, description="port to listen on")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="largest request body; beyond it 413")
     stop_grace: float = Field(default=8.0, gt=0, description="seconds a stopping worker has before it exits hard")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

@@ -10,7 +10,7 @@ from commands.environment import CommandError, one_line, service_settings
 from storage.migrate import migrate as bring_to_head
 
 # The log's level is the setting TRAINING_LOG_LEVEL; Faust's own option would ask for another.
-WORKER = (sys.executable, "-m", "faust", "-A", "app", "-L", "uvloop", "worker", "-l", "warn")
+WORKER = (sys.executable, "-m", "faust", "-q", "-A", "app", "-L", "uvloop", "worker")
 
 
 def worker(_: argparse.Namespace) -> int:

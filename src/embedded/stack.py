@@ -68,7 +68,6 @@ class Stack:
         _write_private(self.folder / "env", "".join(f"{name}={value}\n" for name, value in settings.items()))
         self.worker.environment |= {
             **settings,
-            "TRAINING_DATADIR": str(self.folder / "worker"),
             "TRAINING_STOP_GRACE": str(_WORKER_GRACE),
         }
         self.worker.start()

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiopg
+import aiopg.connection
 import orjson
 import psycopg2
 import psycopg2.errors
@@ -31,6 +32,25 @@ _AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.Rea
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 extras.register_uuid()  # type: ignore[no-untyped-call]
+
+
+class _Connection(aiopg.Connection):
+    """aiopg's, whose writer is removed with its reader when libpq has closed the socket (a refused connection).
+
+    Upstream (aiopg/connection.py, `_ready`) leaves it; uvloop then refuses the next connection on the same descriptor
+    with a RuntimeError, for as long as the process lives.
+    """
+
+    @staticmethod
+    def _ready(weak_self: Any) -> None:
+        connection = weak_self()
+        descriptor = None if connection is None else connection._fileno
+        aiopg.Connection._ready(weak_self)
+        if descriptor is not None and connection._fileno is None:
+            connection._loop.remove_writer(descriptor)
+
+
+aiopg.connection.Connection = _Connection  # type: ignore[misc] # the pool makes its connections by this name
 
 
 class Prepared:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 
 from models.errors import DatabaseUnavailable
 from storage.database import Database, Prepared
@@ -74,6 +75,23 @@ async def test_a_prepared_statement_is_prepared_once_a_connection(quick: Databas
     assert await quick.one(double, {"n": 4, "text": "it's 100%"}) == (8, "it's 100%", 4)
     assert await quick.one(double, {"n": 5, "text": ""}) == (10, "", 5)
     assert quick.statements - before == 3
+
+
+def test_refused_connections_leave_nothing_behind_in_uvloop(database_urls: DatabaseUrls) -> None:
+    """aiopg leaves a writer on the closed descriptor; the next connection on the same one then raises RuntimeError."""
+
+    async def work() -> None:
+        nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
+        somewhere = Database(database_urls.worker)
+        for _ in range(5):
+            with pytest.raises(DatabaseUnavailable):
+                await nowhere.one("SELECT 1")
+            await asyncio.sleep(0.01)
+        assert await somewhere.one("SELECT 1") == (1,)
+        await somewhere.close()
+        await nowhere.close()
+
+    uvloop.run(work())
 
 
 async def test_it_heals_when_postgresql_comes_back(own_postgres: OwnPostgres) -> None:

@@ -10,7 +10,7 @@ import psutil
 import psycopg2
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from embedded import process
 from embedded.broker import Broker, serves
@@ -101,6 +101,10 @@ async def test_the_broker_carries_records_and_forgets_them(folder: Path, keep: C
     keep(broker)
     broker.start()
     address = broker.bootstrap
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    await admin.create_topics([NewTopic("greetings", num_partitions=1, replication_factor=1)])
+    await admin.close()
     producer = AIOKafkaProducer(bootstrap_servers=address)
     await producer.start()
     await producer.send_and_wait("greetings", b"hello")

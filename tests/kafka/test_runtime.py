@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.test_runtime import *  # noqa: F403 - its tests and fixtures, to be run here again
 from tests.integration.test_runtime import Start, numbers, stopped_in
-from tests.support.brokers import KafkaAddress
+from tests.support.brokers import KafkaAddress, OwnBroker
 from tests.support.runtime_worker import Broker, RuntimeWorker, eventually
 
 pytestmark = pytest.mark.kafka
@@ -60,6 +60,25 @@ def test_a_worker_stopped_beyond_its_session_joins_again_and_goes_on(
     assert stopped_in(first, 4.0 + 1.5) == 0
     assert stopped_in(second, 4.0 + 1.5) == 0
     assert there.committed(name, name) == dict.fromkeys(range(4), 75)
+
+
+def test_f4_a_broker_frozen_while_workers_join_leaves_no_worker_behind(
+    own_broker: OwnBroker, start: Start, name: str
+) -> None:
+    there = Broker(own_broker.bootstrap)
+    there.create(name)
+    first = start(own_broker.bootstrap, request_timeout=6.0)
+    there.send(name, numbers(100))
+    eventually(lambda: len(first.values()) == 100)
+    second = start(own_broker.bootstrap, request_timeout=6.0)
+    time.sleep(1.3)  # its consumer subscribes a second after its start
+    own_broker.server.freeze()
+    time.sleep(10.0)  # beyond the session and the requests' timeout
+    own_broker.server.thaw()
+
+    there.send(name, numbers(100, first=100))
+    eventually(lambda: first.values() | second.values() == set(numbers(200)), 60)
+    eventually(lambda: settled(first, second), 60)
 
 
 def test_f7_f8_no_record_is_lost_when_workers_are_killed_at_random(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 
 @dataclass(frozen=True)
@@ -30,24 +30,20 @@ class Record:
 
 async def read_topic(bootstrap: str, topic: str) -> list[Record]:
     """All records of the topic up to its present end, partition by partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        numbers = consumer.partitions_for_topic(topic) or set()
-        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
-        consumer.assign(partitions)
+        partitions = consumer.assignment()
+        assert partitions, f"no topic {topic}"
         ends = await consumer.end_offsets(partitions)
         records: list[Record] = []
-        for partition in partitions:
-            consumer.assign([partition])
-            await consumer.seek_to_beginning(partition)
-            while await consumer.position(partition) < ends[partition]:
-                fetched = await consumer.getmany(partition, timeout_ms=1000)
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for fetched in (await consumer.getmany(timeout_ms=1000)).values():
                 records += [
                     Record(record.partition, record.offset, record.key, record.value, tuple(record.headers))
-                    for record in fetched.get(partition, [])
+                    for record in fetched
                 ]
-        return records
+        return sorted(records, key=lambda record: (record.partition, record.offset))
     finally:
         await consumer.stop()
 

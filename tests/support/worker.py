@@ -30,7 +30,6 @@ def new_worker(folder: Path, *, urls: DatabaseUrls, bootstrap: str, idempotent: 
         "kafka_idempotent": idempotent,
         "jwt_secret": JWT_SECRET,
         "topic_partitions": PARTITIONS,
-        "datadir": home / "data",
         **settings,
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRAINING_")}
