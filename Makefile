@@ -14,7 +14,8 @@ run: $(VENV)/.run  ## start PostgreSQL, a broker and the service on this machine
 	@$(BIN)/python -m embedded
 
 test: $(VENV)/.dev  ## run every test that needs no Apache Kafka
-	$(BIN)/python -m pytest -m "not kafka"
+	$(BIN)/python -m pytest tests/unit --cov --cov-report=term:skip-covered --cov-fail-under=80
+	$(BIN)/python -m pytest tests/integration
 
 test-kafka: $(VENV)/.dev  ## run the broker-facing tests on Apache Kafka (Java 17 and Maven, or Docker)
 	TRAINING_TEST_BROKER=kafka $(BIN)/python -m pytest tests/kafka
@@ -23,7 +24,7 @@ lint: $(VENV)/.dev  ## style, types and the arrows of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.dev  ## measure the main path; prints a table of ratios
 	$(BIN)/python -m bench
