@@ -1,6 +1,7 @@
 """The whole service on Apache Kafka, broken in every ordinary way: real workers, seen from outside."""
 
 import asyncio
+import json
 import random
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from uuid import uuid4
 import aiohttp
 import psycopg2
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from embedded.worker import Worker
 from tests.support.brokers import KafkaAddress, OwnBroker
@@ -243,4 +245,26 @@ async def test_nothing_comes_back_when_the_log_is_replayed_after_deletes(
     await asyncio.sleep(2)
     for table in ("session_volume", "exercise_volume", "daily_volume", "weekly_volume", "monthly_volume", "sets"):
         assert rows(database_urls.owner, f"SELECT * FROM analytics.{table}") == [], table
+    verified(worker)
+
+
+async def test_a_topic_lost_and_made_anew_loses_nothing_of_the_tables(
+    start_worker: Callable[..., Worker], database_urls: DatabaseUrls, broker: KafkaAddress
+) -> None:
+    worker = start_worker()
+    await until(lambda: flows(worker), 20, "events flow")
+    async with Load(worker.url, rate=50) as load:
+        await until(lambda: load.accepted > 50, 10, "load")
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+        await admin.start()
+        await admin.delete_topics([topic_of(worker)])
+        await admin.close()
+        await asyncio.sleep(5)
+        status = command(worker, "outbox", "status", "--json")
+        assert json.loads(status.stdout)["generations"] == {topic_of(worker): 2}, status.stdout
+    assert set(load.answers) == {201}
+    await until(lambda: folded(database_urls), 30, "all folded")
+    async with Load(worker.url, rate=50) as more:
+        await until(lambda: more.accepted > 20, 10, "load")
+    await until(lambda: folded(database_urls), 30, "the fold goes on")
     verified(worker)
