@@ -79,9 +79,10 @@ class _Chain:
 class KafkaProducer:
     """Publishes rows to Kafka; `outbox.relay.Producer`.
 
-    Topics that are missing are made with `partitions`, `replication` and `retention` (seconds). `timeout` (seconds)
-    bounds one call of `publish`; aiokafka itself never gives up a batch of an idempotent producer. `extra` are headers
-    that every record gets at the end; `divert` names a topic for all records instead of their own.
+    `topics`, and others that rows name, are made where they are missing, with `partitions`, `replication` and
+    `retention` (seconds). `timeout` (seconds) bounds one call of `publish`; aiokafka itself never gives up a batch of
+    an idempotent producer. `extra` are headers that every record gets at the end; `divert` names a topic for all
+    records instead of their own.
     """
 
     def __init__(
@@ -93,10 +94,12 @@ class KafkaProducer:
         replication: int,
         retention: float,
         timeout: float = 10.0,
+        topics: Iterable[str] = (),
         extra: Headers | None = None,
         divert: str | None = None,
     ) -> None:
         self._bootstrap = bootstrap
+        self._topics = frozenset(topics)
         self._idempotent = idempotent
         self._partitions = partitions
         self._replication = replication
@@ -118,6 +121,7 @@ class KafkaProducer:
             replication=settings.topic_replication,
             retention=settings.topic_retention_days * 86_400,
             timeout=settings.relay_ack_timeout,
+            topics=() if divert else (settings.events_topic,),
             extra=extra,
             divert=divert,
         )
@@ -130,7 +134,7 @@ class KafkaProducer:
         try:
             async with asyncio.timeout(self._timeout):
                 producer = await self._started()
-                for topic in {self._divert or row.topic for row in rows}:
+                for topic in self._topics | {self._divert or row.topic for row in rows}:
                     await self._ensure(producer, topic, made)
                 chains = await self._chains(producer, rows)
                 await self._send(producer, chains, may_send)

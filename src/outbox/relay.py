@@ -57,7 +57,8 @@ class Producer(Protocol):
         """Publish `rows`; returns when each is acknowledged or given up, within a bounded time.
 
         A row is sent only when every earlier one of its partition is acknowledged, or with it in one record batch, and
-        `may_send()` is true at that moment. When cancelled, nothing more is sent.
+        `may_send()` is true at that moment. When cancelled, nothing more is sent. With no rows it makes sure that the
+        broker is there, and its topics.
         """
 
     async def close(self) -> None:
@@ -121,7 +122,9 @@ class Relay:
         self._rest_until = 0.0
         self._topics: dict[str, TopicMark] = {}
         self._held: dict[str, int] = {}  # aggregate id -> seq of its refused event
-        self._unstored = False  # whether more is acknowledged than is stored
+        self._unstored = False  # whether more is acknowledged, or known of topics, than is stored
+        self._prepared = False  # whether the broker was met, and its topics, since the lease was taken
+        self._prepare_at = 0.0
         self.halted = False
         self.state = RelayState("standby")
 
@@ -140,7 +143,8 @@ class Relay:
         try:
             if self._lease is not None or await self._acquire():
                 await self._publish_windows()
-                self._say(error=None, last_success=self._clock())
+                if self._prepared or await self._prepare():
+                    self._say(error=None, last_success=self._clock())
         except LeaseLost:
             log.warning("the relay's lease was taken over")
             await self._forget(None)
@@ -218,7 +222,7 @@ class Relay:
             await end(task)
 
     async def _forget(self, error: Exception | None) -> None:
-        self._lease = None
+        self._lease, self._prepared = None, False
         self._say(role="standby", **({} if error is None else {"error": _text(error)}))
         await self._producer.close()
 
@@ -313,6 +317,17 @@ class Relay:
             await self._while_renewing(asyncio.sleep(delay * (0.5 + self._jitter())))
             delay = min(2 * delay, LONGEST_DELAY)
 
+    async def _prepare(self) -> bool:
+        """Make the topics before the first event, so that readers need not wait for it; whether that is done."""
+        if self._clock() < self._prepare_at:
+            return False
+        outcome = await self._while_renewing(self._producer.publish((), self._may_send))
+        self._note(outcome, 0)
+        if outcome.error is not None:
+            self._say(error=_text(outcome.error))
+            self._prepare_at = self._clock() + LONGEST_DELAY
+        return outcome.error is None
+
     def _not_held(self, rows: Sequence[LogRow]) -> Sequence[LogRow]:
         return [row for row in rows if row.aggregate_id not in self._held] if self._held else rows
 
@@ -326,6 +341,7 @@ class Relay:
         )
 
     def _note(self, outcome: Outcome, acknowledged: int) -> None:
+        self._prepared = self._prepared or outcome.error is None
         if acknowledged:
             state, now = self.state, self._clock()
             count = state.published + acknowledged
@@ -341,6 +357,7 @@ class Relay:
     def _note_made(self, topic: str) -> None:
         mark = self._topics.get(topic)
         self._topics[topic] = {"generation": mark["generation"] + 1 if mark else 1, "offsets": {}}
+        self._unstored = True
         if mark:
             log.error("the topic was lost and made anew", extra={"topic": topic})
             self._on_topic_made_anew(topic)
@@ -357,4 +374,5 @@ async def end(task: asyncio.Future[Any]) -> None:
 
 
 def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    name, text = type(error).__name__, str(error)
+    return text if text.startswith(name) else f"{name}: {text}"  # aiokafka's errors name themselves

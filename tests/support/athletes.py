@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from models.exercises import Catalogue
-from models.trainings import exercises_json
+from models.trainings import TrainingCreate, exercises_json
 from storage.database import Database
 from storage.fold_state import LoggedEvent
 from storage.trainings import Author, Trainings
@@ -28,7 +28,11 @@ class Athlete:
 
     async def create(self, **fields: Any) -> UUID:
         """POST: a COMPLETED training, unless `fields` says otherwise."""
-        id_, body = uuid4(), create_body(**{"status": "COMPLETED"} | fields)
+        return await self.create_body(create_body(**{"status": "COMPLETED"} | fields))
+
+    async def create_body(self, body: TrainingCreate) -> UUID:
+        """POST."""
+        id_ = uuid4()
         await self._trainings.create(self._author, id_, body, exercises_json(id_, body.exercises, self._catalogue))
         return id_
 

@@ -48,6 +48,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._selected.now
 
+    def end(self) -> None:
+        """Cancel what still runs, and close."""
+        tasks = asyncio.all_tasks(self)
+        for task in tasks:
+            task.cancel()
+        self.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self.close()
+
 
 class Killed(BaseException):
     """The process is no more."""
@@ -92,7 +100,7 @@ class World:
         self.versions: dict[str, int] = defaultdict(int)
         # The cursor
         self.lo = self.hi = (3, frozenset[int]())
-        self.done, self.fence, self.owner, self.lease_until = 0, 0, "", 0.0
+        self.done, self.fence, self.owner, self.lease_until = 0, 0, "", -1.0
         self.topics: dict[str, TopicMark] = {}
         self.quarantine: dict[int, Held] = {}
         # The broker
@@ -142,6 +150,13 @@ class World:
         else:
             for row in transaction.rows:
                 self.versions[row.aggregate_id] -= 1
+
+    def post(self, aggregate: int, count: int = 1) -> None:
+        """That many events of an aggregate, each in a transaction of its own."""
+        for _ in range(count):
+            transaction = Transaction()
+            self.write(transaction, aggregate, seq_first=False)
+            self.end(transaction, commit=True)
 
     def _take_seq(self) -> int:
         self.next_seq += 1
@@ -321,16 +336,18 @@ class ModelStore:
 class ModelProducer:
     """`outbox.relay.Producer` over a world, as one process sees it."""
 
-    def __init__(self, world: World, process: Process, timeout: float = 2.0) -> None:
+    def __init__(self, world: World, process: Process) -> None:
         self.world = world
         self.process = process
-        self.timeout = timeout
         self.most = 1000
+        self.cut_off = False  # this process alone cannot reach the broker
+        self.batches: list[list[int]] = []  # the seqs that were handed to it
 
     async def publish(self, rows: Sequence[LogRow], may_send: Callable[[], bool]) -> Outcome:
         w = self.world
         await self.process.gate()
-        if w.broker == "away":
+        self.batches.append([row.seq for row in rows])
+        if w.broker == "away" or self.cut_off:
             await asyncio.sleep(0.01)
             return Outcome(rows, ConnectionError("away"))
         made = frozenset[str]()
@@ -396,10 +413,11 @@ class Worker:
         self.world = world
         self.process = Process()
         self.store = ModelStore(world, self.process, name, lease)
+        self.producer = ModelProducer(world, self.process)
         self.made_anew: list[str] = []
         self.relay = Relay(
             self.store,
-            ModelProducer(world, self.process),
+            self.producer,
             lease=lease,
             patience=patience,
             clock=world.loop.time,
@@ -410,11 +428,17 @@ class Worker:
 
     async def _run(self) -> None:
         try:
-            while True:
+            while not self.relay.halted:
                 await self.relay.drain()
                 await asyncio.sleep(0.1)
         except Killed:
             pass
+
+    async def finish(self) -> None:
+        """An orderly stop."""
+        self.relay.halt()
+        await self.task
+        await self.relay.stop()
 
     def kill(self) -> None:
         """kill -9."""

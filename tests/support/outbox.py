@@ -1,0 +1,44 @@
+"""The outbox's service as a worker has it, without the worker."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from outbox.service import OutboxService
+from settings import Settings
+from storage.database import Database
+from tests.support.brokers import KafkaAddress, OwnBroker
+from tests.support.databases import DatabaseUrls
+
+
+def settings_for(urls: DatabaseUrls, kafka: KafkaAddress | OwnBroker, topic: str, **more: object) -> Settings:
+    """Settings of a worker with short leases and four partitions."""
+    fields: dict[str, object] = {
+        "database_url": urls.worker,
+        "kafka_bootstrap": kafka.bootstrap,
+        "kafka_idempotent": kafka.idempotent,
+        "events_topic": topic,
+        "topic_partitions": 4,
+        "relay_lease": 1.0,
+        "relay_ack_timeout": 2.0,
+        "jwt_secret": "a secret of the tests, long enough for HS256",
+    }
+    return Settings.model_validate(fields | more)
+
+
+async def _nothing() -> None:
+    pass
+
+
+@asynccontextmanager
+async def outbox(
+    settings: Settings, on_topic_made_anew: Callable[[], Awaitable[None]] = _nothing
+) -> AsyncIterator[OutboxService]:
+    """A started service, stopped in the end."""
+    database = Database(settings.database_url)
+    service = OutboxService(settings, database, on_topic_made_anew=on_topic_made_anew)
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+        await database.close()
