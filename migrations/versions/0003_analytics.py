@@ -137,14 +137,16 @@ CREATE TABLE analytics.fold_state (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     generation integer NOT NULL DEFAULT 0,
     folded_seq bigint NOT NULL DEFAULT 0,
+    missing bigint[] NOT NULL DEFAULT '{}',
     next_seq bigint NOT NULL DEFAULT 0,
     next_xid xid8 NOT NULL DEFAULT '0'
 );
 INSERT INTO analytics.fold_state DEFAULT VALUES;
 """
 
-# `unfolded` looks only behind the mark that the workers move (storage.fold_state), so that it is quick however long
-# the log is; its two bounds tell the planner that few rows lie between them, and the version is looked up row by row.
+# `unfolded` looks behind the mark that the workers move (storage.fold_state), and at the few events that were passed
+# over: so it is quick however long the log is. Two bounds tell the planner that few rows lie between them, and the
+# version is looked up row by row.
 VIEWS = """
 CREATE VIEW analytics.session_volume AS
 SELECT user_id, training_id, version, day, date, timezone, sets, reps, hard_sets, external_load_kg,
@@ -194,9 +196,13 @@ WHERE t.status = 'COMPLETED' AND t.deleted_at IS NULL AND s.done;
 
 CREATE VIEW analytics.unfolded AS
 SELECT o.seq, o.created_at, o.user_id, o.aggregate_id AS training_id, o.version
-FROM outbox o
+FROM (
+    SELECT * FROM outbox
+    WHERE seq > (SELECT folded_seq FROM analytics.fold_state) AND seq <= (SELECT max(seq) FROM outbox)
+    UNION ALL
+    SELECT * FROM outbox WHERE seq = ANY (ARRAY(SELECT unnest(missing) FROM analytics.fold_state))
+) o
 WHERE o.aggregate_type = 'training'
-  AND o.seq > (SELECT folded_seq FROM analytics.fold_state) AND o.seq <= (SELECT max(seq) FROM outbox)
   AND o.version > coalesce((
       SELECT f.version FROM analytics.folded_trainings f
       WHERE f.user_id = o.user_id AND f.training_id = o.aggregate_id
@@ -207,8 +213,10 @@ CREATE VIEW analytics.freshness AS
 SELECT least(now(), u.oldest) AS as_of, coalesce(u.first - 1, l.seq) AS folded_seq, l.seq AS log_seq, u.behind,
        coalesce(extract(epoch FROM now() - u.oldest), 0) AS lag_seconds,
        (SELECT count(*) FROM analytics.dead_letters) AS dead_letters
-FROM (SELECT coalesce(max(seq), 0) AS seq FROM outbox) l,
-     (SELECT count(*) AS behind, min(seq) AS first, min(created_at) AS oldest FROM analytics.unfolded) u;
+FROM (SELECT coalesce(max(seq), 0) AS seq FROM outbox) l, (
+    SELECT count(*) AS behind, min(seq) AS first, min(created_at) AS oldest
+    FROM (SELECT seq, created_at FROM analytics.unfolded ORDER BY seq LIMIT 10000) u
+) u;
 """
 
 COMMENTS = {
@@ -304,7 +312,7 @@ COMMENTS = {
             "as_of": "Every change accepted before is in the tables",
             "folded_seq": "Every event up to this place in the log is in the tables",
             "log_seq": "Place of the log's latest event",
-            "behind": "Events that the tables do not contain yet",
+            "behind": "Events that the tables do not contain yet; counted up to 10000",
             "lag_seconds": "Age of the oldest of them, in seconds; 0 where there is none",
             "dead_letters": "Records that could not be read, ever",
         },
@@ -327,7 +335,8 @@ COMMENTS = {
         {
             "one": "Always true",
             "generation": "How often the topic had been made (outbox_cursor.topics) when the log was last folded whole",
-            "folded_seq": "Every event up to this place in the log is in the tables, or is a dead letter",
+            "folded_seq": "Every event up to this place in the log is in the tables, a dead letter, or in missing",
+            "missing": "Events up to folded_seq that the tables do not contain; at most 1000",
             "next_seq": "What folded_seq may become next, once every transaction that began before next_xid has ended",
             "next_xid": "See next_seq",
         },

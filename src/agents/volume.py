@@ -252,7 +252,7 @@ def _source_seq(record: Record) -> int | None:
 def _reason(error: ValidationError) -> str:
     """What is wrong, without the values themselves: they are personal data."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:10])
+    return "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in faults[:10])
 
 
 def _dead_letter(record: Record, error: str) -> DeadLetter:

@@ -1,7 +1,8 @@
 """How far the derived tables are: what of the log they do not contain yet, and reading the log in order to fold it.
 
 `analytics.unfolded` is what they lack. `fold_state.folded_seq` is a mark that makes the look at it quick, however long
-the log is: every event up to it is folded or a dead letter, and no open transaction can still add one below it.
+the log is: of the events up to it only those in `fold_state.missing` are not folded yet (one that is held in quarantine
+may stay so for days), and no open transaction can still add another.
 """
 
 from dataclasses import dataclass
@@ -18,19 +19,25 @@ WHERE u.seq > %(after)s ORDER BY u.seq LIMIT %(limit)s
 # The candidate for the mark is the end of the log. An event takes its seq after its transaction took its xid (the
 # aggregate is written first), so what may still appear below the candidate has an xid below that of the transaction
 # which noted it: once all of those have ended, everything below the candidate can be seen. An xid of the future is
-# another cluster's, of which this database is a copy: the candidate is then noted anew.
+# another cluster's, of which this database is a copy: the candidate is then noted anew. Where too many events are
+# missing, the mark stops before them.
 _ADVANCE = """
 UPDATE analytics.fold_state s
-SET folded_seq = CASE WHEN s.next_xid <= ended THEN greatest(s.folded_seq, least(s.next_seq, missing - 1))
-                      ELSE s.folded_seq END,
+SET (folded_seq, missing) = (
+        SELECT CASE WHEN s.next_xid > ended THEN s.folded_seq WHEN count(*) > 1000 THEN max(seq) - 1
+                    ELSE greatest(s.folded_seq, s.next_seq) END,
+               CASE WHEN s.next_xid > ended THEN s.missing
+                    ELSE coalesce((array_agg(seq ORDER BY seq))[:1000], '{}') END
+        FROM (SELECT seq FROM analytics.unfolded WHERE seq <= s.next_seq ORDER BY seq LIMIT 1001) found
+    ),
     next_seq = log_seq,
     next_xid = pg_current_xact_id()
 FROM (
     SELECT pg_snapshot_xmin(snapshot) AS ended, pg_snapshot_xmax(snapshot) AS begun,
-           (SELECT max(seq) FROM outbox) AS log_seq, (SELECT min(seq) FROM analytics.unfolded) AS missing
+           (SELECT max(seq) FROM outbox) AS log_seq
     FROM pg_current_snapshot() snapshot
 ) now
-WHERE (s.next_xid <= ended OR s.next_xid > begun) AND s.folded_seq < log_seq
+WHERE (s.next_xid <= ended OR s.next_xid > begun) AND (s.folded_seq < log_seq OR s.missing <> '{}')
 """
 
 _FRESHNESS = "SELECT as_of, folded_seq, log_seq, behind, lag_seconds::float8, dead_letters FROM analytics.freshness"
@@ -84,7 +91,7 @@ async def read_unfolded(database: Database, after: int, limit: int) -> list[Logg
 
 
 async def advance(database: Database) -> None:
-    """Move the mark as far as everything is folded; called now and then. Writes nothing when it is at the log's end."""
+    """Move the mark; to be called now and then. Writes nothing where everything is folded and marked already."""
     await database.execute(_ADVANCE)
 
 

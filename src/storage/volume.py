@@ -10,7 +10,16 @@ import psycopg2
 
 from models.metrics import ExerciseVolume, FoldedTraining, Period, Volume
 from storage.database import Cursor, Database
-from storage.volume_statements import BURY, EXERCISE_COLUMNS, FOLD, LOCK_USERS, REPORTS, SCHEMA, TRAINING_COLUMNS
+from storage.volume_statements import (
+    BURY,
+    EXERCISE_COLUMNS,
+    EXERCISE_KEY,
+    FOLD,
+    LOCK_USERS,
+    REPORTS,
+    SCHEMA,
+    TRAINING_COLUMNS,
+)
 
 _QUOTED = {"text", "timestamptz"}  # types whose text may hold what an array's text gives a meaning
 
@@ -65,8 +74,8 @@ async def fold_into(
         parameters |= _training_arrays(trainings)
     try:
         row = await cursor.one(sql, parameters) if trainings else await cursor.execute(sql, parameters)
-    except (psycopg2.DataError, psycopg2.IntegrityError, ValueError) as error:
-        raise Unfoldable(str(error).strip()) from error
+    except (psycopg2.DataError, ValueError) as error:  # ValueError: psycopg2 sends no NUL
+        raise Unfoldable(str(error).partition("\n")[0]) from error
     return int(row[0]) if isinstance(row, tuple) else 0
 
 
@@ -123,12 +132,15 @@ def _training_arrays(trainings: Iterable[FoldedTraining]) -> dict[str, object]:
         key = training.user_id.int, training.training_id.int
         if key not in newest or newest[key].version < training.version:
             newest[key] = training
-    ordered = list(newest.values())
-    exercises = [(place, x) for place, training in enumerate(ordered, 1) for x in training.session.exercises]
-    parameters: dict[str, object] = {"x_place": _array([place for place, _ in exercises], "bigint")}
-    parameters |= _columns("t", TRAINING_COLUMNS, [training_row(training) for training in ordered])
-    parameters |= _columns("x", EXERCISE_COLUMNS, [exercise_row(exercise) for _, exercise in exercises])
-    return parameters
+    exercises = [
+        (training.user_id, training.training_id, *exercise_row(exercise))
+        for training in newest.values()
+        for exercise in training.session.exercises
+    ]
+    return {
+        **_columns("t", TRAINING_COLUMNS, [training_row(training) for training in newest.values()]),
+        **_columns("x", EXERCISE_KEY | EXERCISE_COLUMNS, exercises),
+    }
 
 
 def _columns(prefix: str, columns: dict[str, str], rows: list[tuple[object, ...]]) -> dict[str, str]:

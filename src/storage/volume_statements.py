@@ -41,7 +41,9 @@ EXERCISE_COLUMNS = {
     **FIGURES,
     "max_weight_kg": "numeric",
 }
+EXERCISE_KEY = {"user_id": "uuid", "training_id": "uuid"}
 SUMS = (*FIGURES, "duration_seconds", "session_rpe_load")
+DAY_COLUMNS = ("user_id", "day", "sessions", "source_seq", "updated_at", *SUMS)
 KEYS: Mapping[str, tuple[str, ...]] = {
     "folded_trainings": ("user_id", "training_id"),
     "exercise_volume": ("user_id", "training_id", "position"),
@@ -50,7 +52,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "folded_trainings": tuple(TRAINING_COLUMNS),
     "exercise_volume": ("user_id", "training_id", "day", "source_seq", "updated_at", *EXERCISE_COLUMNS),
-    "daily_volume": ("user_id", "day", "sessions", "source_seq", "updated_at", *SUMS),
+    "daily_volume": DAY_COLUMNS,
 }
 """The columns of each table of volume, in the order in which rows are read and compared."""
 SHADOWED: Mapping[str, tuple[str, ...]] = {"users": ("user_id",), **KEYS}
@@ -76,27 +78,36 @@ def _arrays(columns: dict[str, str], prefix: str) -> str:
 
 # `won` are the trainings whose version is newer than the stored one; only they replace their exercises, and only their
 # days, the old and the new, are summed again. The statement sees the tables as they were before it: so the day's other
-# trainings are read from the table and `won` itself is added.
+# trainings are read from the table and `won` itself is added. Every row is looked up by its key (LATERAL with OFFSET 0,
+# a conflict, a ctid): where the planner may choose a join, it reads whole tables as long as they are small.
 FOLD = f"""
 WITH won AS (
-    MERGE INTO {{schema}}.folded_trainings f
-    USING unnest({_arrays(TRAINING_COLUMNS, "t")}) WITH ORDINALITY AS t ({_names(TRAINING_COLUMNS)}, place)
-    ON f.user_id = t.user_id AND f.training_id = t.training_id
-    WHEN MATCHED AND f.version < t.version THEN
-        UPDATE SET {", ".join(f"{column} = t.{column}" for column in list(TRAINING_COLUMNS)[2:])}
-    WHEN NOT MATCHED THEN INSERT ({_names(TRAINING_COLUMNS)}) VALUES ({_names(TRAINING_COLUMNS, "t.")})
-    RETURNING t.place, new.*, coalesce(old.counted, false) AS was_counted, old.day AS old_day
+    INSERT INTO {{schema}}.folded_trainings AS f ({_names(TRAINING_COLUMNS)})
+    SELECT * FROM unnest({_arrays(TRAINING_COLUMNS, "t")})
+    ON CONFLICT (user_id, training_id) DO UPDATE
+    SET {", ".join(f"{column} = excluded.{column}" for column in list(TRAINING_COLUMNS)[2:])}
+    WHERE f.version < excluded.version
+    RETURNING new.*, coalesce(old.counted, false) AS was_counted, old.day AS old_day
 ), gone AS (
-    DELETE FROM {{schema}}.exercise_volume e USING won
-    WHERE won.was_counted AND e.user_id = won.user_id AND e.training_id = won.training_id
+    DELETE FROM {{schema}}.exercise_volume WHERE ctid = ANY (ARRAY(
+        SELECT e.ctid FROM won CROSS JOIN LATERAL (
+            SELECT e.ctid FROM {{schema}}.exercise_volume e
+            WHERE e.user_id = won.user_id AND e.training_id = won.training_id
+            OFFSET 0
+        ) e
+        WHERE won.was_counted
+    ))
     RETURNING 1
 ), exercises AS (
     INSERT INTO {{schema}}.exercise_volume
         (user_id, training_id, day, source_seq, updated_at, {_names(EXERCISE_COLUMNS)})
     SELECT won.user_id, won.training_id, won.day, won.source_seq, won.updated_at, {_names(EXERCISE_COLUMNS, "x.")}
-    FROM unnest(%(x_place)s::bigint[], {_arrays(EXERCISE_COLUMNS, "x")}) AS x (place, {_names(EXERCISE_COLUMNS)})
-    JOIN won USING (place)
+    FROM unnest({_arrays(EXERCISE_KEY, "x")}, {_arrays(EXERCISE_COLUMNS, "x")})
+         AS x ({_names(EXERCISE_KEY)}, {_names(EXERCISE_COLUMNS)})
+    JOIN won USING (user_id, training_id)
     WHERE (SELECT count(*) FROM gone) >= 0
+    ON CONFLICT (user_id, training_id, position) DO UPDATE
+    SET {", ".join(f"{column} = excluded.{column}" for column in COLUMNS["exercise_volume"][2:])}
 ), touched AS (
     SELECT user_id, day FROM won WHERE counted UNION SELECT user_id, old_day FROM won WHERE was_counted
 ), counted AS (
@@ -113,17 +124,17 @@ WITH won AS (
     SELECT user_id, day, count(*) AS sessions, {", ".join(f"sum({column}) AS {column}" for column in SUMS)},
            max(source_seq) AS source_seq, max(updated_at) AS updated_at
     FROM counted GROUP BY user_id, day
+), emptied AS (
+    DELETE FROM {{schema}}.daily_volume WHERE ctid = ANY (ARRAY(
+        SELECT d.ctid FROM (SELECT user_id, day FROM touched EXCEPT SELECT user_id, day FROM sums) t
+        CROSS JOIN LATERAL (
+            SELECT d.ctid FROM {{schema}}.daily_volume d WHERE d.user_id = t.user_id AND d.day = t.day OFFSET 0
+        ) d
+    ))
 ), days AS (
-    MERGE INTO {{schema}}.daily_volume d
-    USING (SELECT * FROM touched LEFT JOIN sums USING (user_id, day)) s
-    ON d.user_id = s.user_id AND d.day = s.day
-    WHEN MATCHED AND s.sessions IS NULL THEN DELETE
-    WHEN MATCHED THEN
-        UPDATE SET sessions = s.sessions, source_seq = s.source_seq, updated_at = s.updated_at,
-                   {", ".join(f"{column} = s.{column}" for column in SUMS)}
-    WHEN NOT MATCHED AND s.sessions > 0 THEN
-        INSERT (user_id, day, sessions, source_seq, updated_at, {_names(SUMS)})
-        VALUES (s.user_id, s.day, s.sessions, s.source_seq, s.updated_at, {_names(SUMS, "s.")})
+    INSERT INTO {{schema}}.daily_volume ({_names(DAY_COLUMNS)}) SELECT {_names(DAY_COLUMNS)} FROM sums
+    ON CONFLICT (user_id, day) DO UPDATE
+    SET {", ".join(f"{column} = excluded.{column}" for column in DAY_COLUMNS[2:])}
 )
 SELECT count(*) FROM won
 """
