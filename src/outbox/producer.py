@@ -134,7 +134,7 @@ class KafkaProducer:
         try:
             async with asyncio.timeout(self._timeout):
                 producer = await self._started()
-                for topic in self._topics | {self._divert or row.topic for row in rows}:
+                for topic in {self._divert or row.topic for row in rows} or self._topics:
                     await self._ensure(producer, topic, made)
                 chains = await self._chains(producer, rows)
                 await self._send(producer, chains, may_send)
