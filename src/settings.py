@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     # Kafka
     kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="host:port[,host:port…] of the brokers")
     kafka_idempotent: bool = Field(default=True, description="idempotent producer; off only on the embedded broker")
-    events_topic: str = Field(default="training_events", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    events_topic: str = Field(
+        default="training_events", pattern=r"^[A-Za-z0-9._-]{1,200}$", description="topic of the trainings' events"
+    )
     topic_partitions: int = Field(default=8, ge=1, le=1000, description="partitions that every topic is made with")
     topic_replication: int = Field(default=1, ge=1, le=10, description="replicas of each partition")
     topic_retention_days: float = Field(
@@ -41,8 +43,12 @@ class Settings(BaseSettings):
     web_port: int = Field(default=8080, ge=1, le=65535, description="port to listen on")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="largest request body; beyond it 413")
     stop_grace: float = Field(default=8.0, gt=0, description="seconds a stopping worker has before it exits hard")
-    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
-    log_format: str = Field(default="json", pattern="^(json|console)$")
+    log_level: str = Field(
+        default="info", pattern="^(debug|info|warning|error)$", description="least level that is logged"
+    )
+    log_format: str = Field(
+        default="json", pattern="^(json|console)$", description="one JSON object a line, or text for a terminal"
+    )
 
     # Who may come in
     jwt_secret: SecretStr | None = Field(default=None, description="shared secret of HS256 tokens, 32 bytes at least")

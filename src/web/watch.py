@@ -160,7 +160,8 @@ class Watch:
 
     def _service(self, backlog: Backlog) -> list[Trouble]:
         troubles = []
-        if backlog.relay_lag > self._lag_limit:
+        # Where the relay is off, something else publishes the log: the cursor stands still and tells nothing.
+        if backlog.relay_lag > self._lag_limit and self.relay().role != "off":
             reason = f"{backlog.depth} events wait to be published, the oldest for {backlog.relay_lag:.0f} s."
             troubles.append(Trouble("relay", reason))
         if backlog.fold_lag > self._lag_limit:

@@ -60,6 +60,7 @@ async def test_the_database_away() -> None:
         (RelayState(), FOLDING, Backlog(), []),
         (WELL, AgentState("volume", trouble="joining the group"), Backlog(), ["volume"]),
         (WELL, FOLDING, Backlog(depth=7, relay_lag=31), ["relay"]),
+        (RelayState(), FOLDING, Backlog(depth=7, relay_lag=31), []),  # off: something else publishes the log
         (WELL, FOLDING, Backlog(depth=7, relay_lag=29, fold_lag=29), []),
         (WELL, FOLDING, Backlog(fold_lag=31), ["fold"]),
         (WELL, FOLDING, Backlog(quarantined=1), ["quarantine"]),

@@ -1,0 +1,104 @@
+"""The example consumer of docs/subscribers.md, run as its reader would, on real events and their copies."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from outbox.producer import KafkaProducer
+from outbox.relay import Relay
+from outbox.replay import replay
+from settings import Settings
+from storage.database import Database
+from storage.exercises import read_catalogue
+from storage.outbox import OutboxStore
+from tests.support.athletes import Athlete
+from tests.support.brokers import KafkaAddress
+from tests.support.databases import DatabaseUrls
+from tests.support.load import until
+from tests.support.topic import read_topic
+from tests.support.worker import JWT_SECRET
+
+CONSUMER = Path(__file__).parents[2] / "docs" / "examples" / "consumer.py"
+
+
+@pytest.fixture
+def settings(database_urls: DatabaseUrls, broker: KafkaAddress, topic: str) -> Settings:
+    return Settings(
+        database_url=database_urls.worker,
+        jwt_secret=JWT_SECRET,
+        kafka_bootstrap=broker.bootstrap,
+        kafka_idempotent=broker.idempotent,
+        topic_partitions=4,
+    )
+
+
+@pytest.fixture
+async def athlete(db: Database) -> Athlete:
+    return Athlete(db, await read_catalogue(db))
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, str(CONSUMER), *arguments])
+    try:
+        yield
+    finally:
+        process.kill()  # wherever it is: nothing may be lost or counted twice
+        process.wait()
+
+
+def query(path: Path, sql: str) -> dict[str, int]:
+    if not path.exists():
+        return {}
+    database = sqlite3.connect(path)
+    try:
+        return dict(database.execute(sql).fetchall())
+    except sqlite3.OperationalError:  # its tables are not there yet, or it is writing
+        return {}
+    finally:
+        database.close()
+
+
+def counts(path: Path) -> dict[str, int]:
+    return query(path, "SELECT user_id, trainings FROM completed")
+
+
+async def publish(settings: Settings, database: Database, topic: str) -> None:
+    relay = Relay(OutboxStore(database, uuid4().hex, lease=5, batch=100), KafkaProducer.of(settings, divert=topic))
+    await relay.drain()
+    await relay.stop()
+
+
+async def test_copies_of_events_and_crashes_change_no_count(
+    settings: Settings, db: Database, athlete: Athlete, topic: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "completed.sqlite"
+    arguments = settings.kafka_bootstrap, str(path), topic
+    planned = await athlete.create(status="PLANNED")
+    completed = [await athlete.create() for _ in range(5)]
+    await publish(settings, db, topic)
+    with running(*arguments, f"test-{uuid4().hex}"):
+        await until(lambda: counts(path) == {str(athlete.user_id): 5}, 30, "the completed ones are counted")
+    await athlete.update(planned)  # is completed now
+    await athlete.update(completed[0])  # was completed before
+    await athlete.delete(completed[1])
+    await athlete.delete(completed[2])
+    await publish(settings, db, topic)
+    done = await replay(settings, db, user_id=athlete.user_id, topic=topic)
+    assert done.records == 10
+    assert len(await read_topic(settings.kafka_bootstrap, topic)) == 20
+    for _ in range(2):
+        await athlete.create()
+    await publish(settings, db, topic)
+    seen = "SELECT event_id, 1 FROM seen"
+    with running(*arguments, f"test-{uuid4().hex}"):  # a new group begins with the oldest record: all comes again
+        await until(lambda: len(query(path, seen)) == 12, 30, "the last event is seen")
+        await asyncio.sleep(0.5)
+    assert counts(path) == {str(athlete.user_id): 6}
