@@ -286,6 +286,7 @@ class Relay:
             self._held.pop(asked.aggregate_id, None)
             await self._publish(rows)
             await self._store.settle(self._mine, asked)
+            await self._renew()
             log.warning("a refused event is settled", extra={"seq": asked.seq, "asked": asked.state})
         self._say(held=len(self._held))
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiopg
@@ -185,6 +185,19 @@ class Database:
         return int(self._open_pool.freesize) if self._open_pool is not None else 0
 
     @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        connection = None
+        while connection is None:
+            # A free connection that broke while the pool made another one: the pool drops it, and asserts that it is
+            # not closed (aiopg/pool.py, `_acquire`).
+            with suppress(AssertionError):
+                connection = await self._pool.acquire()
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
     async def session(self, *, statement_timeout: float | None = None) -> AsyncIterator[Cursor]:
         """One autocommitting connection. Raises `DatabaseUnavailable`.
 
@@ -195,7 +208,7 @@ class Database:
         # PostgreSQL ends a statement first; the client's own limit is for a server that answers nothing at all.
         timeout = (statement_timeout or self._statement_timeout) + 1.0
         try:
-            async with self._pool.acquire() as connection:
+            async with self._connection() as connection:
                 cursor = await connection.cursor()
                 try:
                     yield Cursor(self, cursor, timeout)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from storage.database import Database
 from storage.outbox import ask, quarantined, status
@@ -82,22 +83,22 @@ async def test_order_holds_while_the_broker_crashes_hangs_and_loses_connections(
     db: Database, database_urls: DatabaseUrls, own_broker: OwnBroker, topic: str
 ) -> None:
     log = Log(db, topic)
-    async with outbox(settings_for(database_urls, own_broker, topic, relay_batch=200)) as service:
+    settings = settings_for(database_urls, own_broker, topic, relay_batch=200, relay_ack_timeout=1.0)
+    async with outbox(settings) as service:
         await until(lambda: service.state.role == "leader", 5, "it leads")
         async with log.growing(service.wake):
             for _ in range(2):
-                await asyncio.sleep(1)
-                own_broker.server.kill()
                 await asyncio.sleep(0.5)
+                own_broker.server.kill()
                 own_broker.server.start()
             for _ in range(5):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
                 own_broker.proxy.cut()
             own_broker.server.freeze()
-            await asyncio.sleep(4)  # longer than the relay waits for an acknowledgement
+            await asyncio.sleep(2)  # longer than the relay waits for an acknowledgement
             own_broker.server.thaw()
             own_broker.proxy.refuse()
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
             own_broker.proxy.accept()
             await asyncio.sleep(0.5)
         await until(log.published, 10, "the lag is gone within 10 s")
@@ -242,8 +243,6 @@ async def test_the_topic_is_made_as_configured(
     async with admin_of(broker.bootstrap) as admin:
         (found,) = await admin.describe_topics([topic])
         assert len(found["partitions"]) == 5
-        from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
         (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
         values = {entry[0]: entry[1] for entry in answer.resources[0][4]}
         assert values["retention.ms"] == str(2 * 86_400_000)
