@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import psycopg2
 import uvloop
 
 from bench import fold, latency, posts, relay
@@ -55,7 +56,7 @@ def main() -> int:
 
 async def _measure(folder: Path, databases: Databases, broker: BrokerServer) -> None:
     _line("", "measured", "goal")
-    urls, alone = databases.urls(databases.create()), databases.urls(databases.create())
+    urls, idle = databases.urls(databases.create()), databases.urls(databases.create())
     settings = Settings(database_url=urls.worker, jwt_secret=JWT_SECRET, kafka_bootstrap=broker.bootstrap)
     new = partial(
         new_worker,
@@ -69,9 +70,13 @@ async def _measure(folder: Path, databases: Databases, broker: BrokerServer) -> 
     worker = new()
     await asyncio.to_thread(worker.start)
     try:
-        _posts(await posts.measure(worker, settled, alone))
+        _posts(await posts.measure(worker, settled, idle))
         await settled()
-        _latency(await latency.measure(worker, settings))
+        alone = await latency.measure(worker, settings)
+        _latency(alone)
+        with _open_writer(urls):
+            beside = await latency.measure(worker, settings)
+        _beside_writer(alone, beside)
         await settled()
         resident = psutil.Process(worker.pid).memory_info().rss
     finally:
@@ -102,6 +107,12 @@ def _latency(found: latency.Latency) -> None:
     _line("  the POSTs themselves", _milliseconds(found.requests))
 
 
+def _beside_writer(alone: latency.Latency, beside: latency.Latency) -> None:
+    ratio = percentile(beside.events, 0.99) / percentile(alone.events, 0.99)
+    _line("  beside a transaction that wrote and stays open", _milliseconds(beside.events))
+    _line("  ratio of the p99s", f"{ratio:.2f}", "at most 1.50", ratio <= 1.5)
+
+
 def _relay(found: relay.Drained) -> None:
     _line("relay of 1 KB events, into memory", f"{found.in_memory:,.0f}/s", "50,000/s", found.in_memory >= 50_000)
     _line("relay of 1 KB events, onto Apache Kafka", f"{found.on_broker:,.0f}/s", "30,000/s", found.on_broker >= 30_000)
@@ -127,6 +138,18 @@ def _line(what: str, measured: str, goal: str = "", met: bool | None = None) -> 
 def _milliseconds(ascending: Sequence[float]) -> str:
     p50, p99 = (percentile(ascending, share) * 1000 for share in (0.5, 0.99))
     return f"{p50:.1f}, {p99:.1f} ms"
+
+
+@contextmanager
+def _open_writer(urls: DatabaseUrls) -> Iterator[None]:
+    """A transaction that has written, and holds its place in every snapshot until the block ends."""
+    connection = psycopg2.connect(urls.owner)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE elsewhere AS SELECT pg_current_xact_id()")
+        yield
+    finally:
+        connection.close()
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from enum import StrEnum
 from operator import itemgetter
 from typing import Annotated, Any, Self
-from uuid import UUID, uuid5
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
+import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.errors import UnknownExercise
@@ -284,7 +285,7 @@ def exercises_json(training_id: UUID, exercises: Iterable[ExerciseBody], catalog
     document. Raises `UnknownExercise` when the catalogue lacks a slug or the named revision of it.
     """
     bodies = list(exercises)
-    ids = _ids(training_id, enumerate((body.id for body in bodies), 1))
+    ids = _ids(str(training_id), enumerate((body.id for body in bodies), 1))
     return orjson.dumps(
         [_exercise(ids[i], body, catalogue, f"/exercises/{i}") for i, body in enumerate(bodies)]
     ).decode()
@@ -330,7 +331,7 @@ def document_json(
     ).encode()
 
 
-def _exercise(id_: UUID, body: ExerciseBody, catalogue: Catalogue, pointer: str) -> dict[str, Any]:
+def _exercise(id_: str, body: ExerciseBody, catalogue: Catalogue, pointer: str) -> dict[str, Any]:
     return _known(
         {
             "id": id_,
@@ -344,12 +345,12 @@ def _exercise(id_: UUID, body: ExerciseBody, catalogue: Catalogue, pointer: str)
     )
 
 
-def _sets(exercise_id: UUID, ordered: list[tuple[int, SetBody]]) -> list[dict[str, Any]]:
+def _sets(exercise_id: str, ordered: list[tuple[int, SetBody]]) -> list[dict[str, Any]]:
     ids = _ids(exercise_id, [(order, set_.id) for order, set_ in ordered])
     return [_set(ids[i], order, set_) for i, (order, set_) in enumerate(ordered)]
 
 
-def _set(id_: UUID, order: int, body: SetBody) -> dict[str, Any]:
+def _set(id_: str, order: int, body: SetBody) -> dict[str, Any]:
     return _known(
         {
             "id": id_,
@@ -382,17 +383,18 @@ def _revision(body: ExerciseBody, catalogue: Catalogue, pointer: str) -> int | N
     return revision
 
 
-def _ids(parent: UUID, places: Iterable[tuple[int, UUID | None]]) -> list[UUID]:
-    """The given ids, and for those left out ids derived from the place."""
+def _ids(parent: str, places: Iterable[tuple[int, UUID | None]]) -> list[str]:
+    """The given ids, and for those left out ids derived (UUIDv5) from the place."""
     places = list(places)
-    taken = {id_ for _, id_ in places if id_ is not None}
-    return [_derived(parent, place, taken) if id_ is None else id_ for place, id_ in places]
+    namespace = uuid_utils.UUID(parent)
+    taken = {str(id_) for _, id_ in places if id_ is not None}
+    return [_derived(namespace, place, taken) if id_ is None else str(id_) for place, id_ in places]
 
 
-def _derived(parent: UUID, place: int, taken: set[UUID]) -> UUID:
-    id_, attempt = uuid5(parent, str(place)), 1
+def _derived(namespace: uuid_utils.UUID, place: int, taken: set[str]) -> str:
+    id_, attempt = str(uuid_utils.uuid5(namespace, str(place))), 1
     while id_ in taken:  # a client that moved things about gave another one the id of this place
-        id_, attempt = uuid5(parent, f"{place}/{attempt}"), attempt + 1
+        id_, attempt = str(uuid_utils.uuid5(namespace, f"{place}/{attempt}")), attempt + 1
     taken.add(id_)
     return id_
 

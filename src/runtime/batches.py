@@ -15,7 +15,7 @@ Record = ConsumerRecord[bytes | None, bytes | None]
 T = TypeVar("T")
 
 FETCHES = 8  # fetches joined into one batch at most: a round of a topic's partitions
-LINGER = 0.02  # seconds that a batch waits for further fetches
+LINGER = 0.05  # seconds that a batch waits for further fetches: a batch of few records costs as much as a large one
 FIRST_PAUSE = 0.1  # seconds before the second attempt; doubled for each further one
 LONGEST_PAUSE = 5.0  # seconds
 

@@ -125,7 +125,9 @@ class Trainings:
         where the event would be too large.
         """
         write = self._write(author, id_, EventType.TRAINING_CREATED, body, exercises)
-        write |= {"source_id": body.source_id, "digest": body.digest()}
+        # Without an id of the client's nobody can send the same again.
+        named = body.id is not None or body.source_id is not None
+        write |= {"source_id": body.source_id, "digest": body.digest() if named else b""}
         for _ in range(_ATTEMPTS):
             try:
                 rows = await self._run(_CREATE, write, key)
