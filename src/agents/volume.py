@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
+from analytics.volume import Fractions
 from analytics.volume import fold as fold_event
 from models.errors import DatabaseUnavailable
 from models.events import EventType, TrainingEvent
@@ -34,6 +35,10 @@ LONGEST_PAUSE = 5.0  # seconds
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+class NotAnEvent(Exception):
+    """A record's value is no event that could be folded; says why."""
 
 
 class Record(Protocol):
@@ -152,13 +157,11 @@ class VolumeFold:
             if record.value is not None:
                 try:
                     event = decode(record.value)
-                except ValidationError as error:
-                    work.dead_letters.append(_dead_letter(record, _reason(error)))
-                else:
                     if event is not None:
                         await self._learn(event)
-                        folded = fold_event(event, self._fractions, _source_seq(record))
-                        work.trainings.append((record, folded))
+                        work.trainings.append((record, compute(event, self._fractions, _source_seq(record))))
+                except NotAnEvent as error:
+                    work.dead_letters.append(_dead_letter(record, str(error)))
             if number % SLICE == 0:
                 await asyncio.sleep(0)
         return work
@@ -218,14 +221,28 @@ class VolumeFold:
 def decode(value: bytes) -> TrainingEvent | None:
     """The event that a record's value is; None where it is an event of a type that is not known here.
 
-    Raises pydantic's `ValidationError` where it is none.
+    Raises `NotAnEvent`.
     """
     try:
         return TrainingEvent.model_validate_json(value)
-    except ValidationError:
+    except ValidationError as error:
         if _is_of_another_type(value):
             return None
-        raise
+        # Without the values themselves: they are personal data.
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        reasons = (": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in faults[:10])
+        raise NotAnEvent("; ".join(reasons)) from None
+
+
+def compute(event: TrainingEvent, fractions: Fractions, source_seq: int | None) -> FoldedTraining:
+    """What the event leaves of its training. Raises `NotAnEvent` where its values are none to compute with.
+
+    The service publishes no such event: a tempo that is none, a weight that is not finite.
+    """
+    try:
+        return fold_event(event, fractions, source_seq)
+    except (ValueError, ArithmeticError) as error:
+        raise NotAnEvent(f"a value is none to compute with ({type(error).__name__})") from None
 
 
 def _is_of_another_type(value: bytes) -> bool:
@@ -247,12 +264,6 @@ def _header(record: Record, name: str) -> str | None:
 def _source_seq(record: Record) -> int | None:
     value = _header(record, "ce_logseq")
     return int(value) if value is not None and value.isdigit() else None
-
-
-def _reason(error: ValidationError) -> str:
-    """What is wrong, without the values themselves: they are personal data."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in faults[:10])
 
 
 def _dead_letter(record: Record, error: str) -> DeadLetter:

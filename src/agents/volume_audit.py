@@ -4,15 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pydantic import ValidationError
-
-from agents.volume import decode
-from analytics.volume import Fractions, daily_volumes, fold
+from agents.volume import NotAnEvent, compute, decode
+from analytics.volume import Fractions, daily_volumes
 from models.metrics import DailyVolume, FoldedTraining
 from storage.database import Cursor, Database, Row
 from storage.exercises import read_catalogue
 from storage.fold_state import LoggedEvent
-from storage.volume import exercise_row, figures, fold_into, training_row
+from storage.volume import exercise_row, fold_into, training_row
 from storage.volume_audit import (
     count_behind,
     drop_shadow,
@@ -142,9 +140,9 @@ async def _fold_log(cursor: Cursor, fractions: Fractions) -> int:
 def _fold(event: LoggedEvent, fractions: Fractions) -> FoldedTraining | None:
     try:
         decoded = decode(event.value)
-    except ValidationError:
+        return None if decoded is None else compute(decoded, fractions, event.offset)
+    except NotAnEvent:
         return None  # a dead letter
-    return None if decoded is None else fold(decoded, fractions, event.offset)
 
 
 async def _stored(cursor: Cursor, table: str, users: Sequence[UUID]) -> Rows:
@@ -179,7 +177,7 @@ def _daily_row(day: DailyVolume) -> Row:
         day.sessions,
         day.source_seq,
         day.updated_at,
-        *figures(day.volume),
+        *day.volume,
         day.duration_seconds,
         day.session_rpe_load,
     )

@@ -176,7 +176,9 @@ def daily_volumes(trainings: Iterable[FoldedTraining]) -> dict[tuple[UUID, dt.da
             volume=Volume.total([training.session.volume for training in counted]),
             duration_seconds=known_sum(training.session.duration_seconds for training in counted),
             session_rpe_load=known_sum(training.session.session_rpe_load for training in counted),
-            source_seq=max((training.source_seq for training in counted if training.source_seq), default=None),
+            source_seq=max(
+                (training.source_seq for training in counted if training.source_seq is not None), default=None
+            ),
             updated_at=max(training.updated_at for training in counted),
         )
         for (user_id, day), counted in days.items()

@@ -20,8 +20,8 @@ Number = TypeVar("Number", int, Decimal)
 class Volume(NamedTuple):
     """What sets add up to: of an exercise, a session, a day. Exact; kilograms and seconds.
 
-    `analytics.volume` defines each figure. `system_load_kg` is the sum over the `system_load_sets` sets whose system
-    load is known, and None when there is none.
+    `analytics.volume` defines each figure; every table has them in this order. `system_load_kg` is the sum over the
+    `system_load_sets` sets whose system load is known, and None when there is none.
     """
 
     sets: int = 0

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import psycopg2
 
-from models.metrics import ExerciseVolume, FoldedTraining, Period, Volume
+from models.metrics import ExerciseVolume, FoldedTraining, Period
 from storage.database import Cursor, Database
 from storage.volume_statements import (
     BURY,
@@ -62,21 +62,23 @@ async def fold_into(
     schema: str = SCHEMA,
 ) -> int:
     """As `fold`, on one connection, and into tables of the same names in another schema."""
-    if not trainings and not dead_letters:
-        return 0
     sql = ""
     parameters: dict[str, object] = {}
     if dead_letters:
-        sql += BURY
+        sql = BURY
         parameters |= _dead_letter_arrays(dead_letters)
     if trainings:
         sql += (LOCK_USERS + FOLD).format(schema=schema)
         parameters |= _training_arrays(trainings)
     try:
-        row = await cursor.one(sql, parameters) if trainings else await cursor.execute(sql, parameters)
+        if trainings:
+            row = await cursor.one(sql, parameters)
+            return int(row[0]) if row else 0
+        if dead_letters:
+            await cursor.execute(sql, parameters)
     except (psycopg2.DataError, ValueError) as error:  # ValueError: psycopg2 sends no NUL
         raise Unfoldable(str(error).partition("\n")[0]) from error
-    return int(row[0]) if isinstance(row, tuple) else 0
+    return 0
 
 
 def training_row(training: FoldedTraining) -> tuple[object, ...]:
@@ -91,7 +93,7 @@ def training_row(training: FoldedTraining) -> tuple[object, ...]:
         training.day,
         training.date,
         training.timezone,
-        *figures(session.volume),
+        *session.volume,
         session.duration_seconds,
         session.session_rpe,
         session.session_rpe_load,
@@ -107,22 +109,8 @@ def exercise_row(exercise: ExerciseVolume) -> tuple[object, ...]:
         exercise.name,
         exercise.exercise,
         exercise.exercise_revision,
-        *figures(exercise.volume),
+        *exercise.volume,
         exercise.max_weight_kg,
-    )
-
-
-def figures(volume: Volume) -> tuple[object, ...]:
-    """The figures in the order in which every table has them."""
-    return (
-        volume.sets,
-        volume.reps,
-        volume.hard_sets,
-        volume.external_load_kg,
-        volume.system_load_kg,
-        volume.system_load_sets,
-        volume.hold_seconds,
-        volume.time_under_tension_seconds,
     )
 
 
@@ -132,11 +120,10 @@ def _training_arrays(trainings: Iterable[FoldedTraining]) -> dict[str, object]:
         key = training.user_id.int, training.training_id.int
         if key not in newest or newest[key].version < training.version:
             newest[key] = training
-    exercises = [
-        (training.user_id, training.training_id, *exercise_row(exercise))
-        for training in newest.values()
-        for exercise in training.session.exercises
-    ]
+    exercises: list[tuple[object, ...]] = []
+    for training in newest.values():
+        user_id, training_id = str(training.user_id), str(training.training_id)
+        exercises += [(user_id, training_id, *exercise_row(exercise)) for exercise in training.session.exercises]
     return {
         **_columns("t", TRAINING_COLUMNS, [training_row(training) for training in newest.values()]),
         **_columns("x", EXERCISE_KEY | EXERCISE_COLUMNS, exercises),

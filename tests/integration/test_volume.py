@@ -309,13 +309,15 @@ async def test_what_is_no_event_is_set_aside_and_the_fold_goes_on(
             record(None, 5),
             record(orjson.dumps({"event_type": "user_erased"}), 6),
             record(b"[]", 7),
+            record(good.value.replace(b'"reps":5', b'"reps":5,"tempo":"slowly"'), 8),
+            record(good.value.replace(b'"weight":100', b'"weight":NaN'), 9),
         ]
     )
     letters = await db.all('SELECT topic, partition, "offset", event_id FROM analytics.dead_letters ORDER BY 3')
-    assert letters == [(TOPIC, 3, 1, None), (TOPIC, 3, 2, event_id), *((TOPIC, 3, n, None) for n in (3, 4, 7))]
+    assert letters == [(TOPIC, 3, 1, None), (TOPIC, 3, 2, event_id), *((TOPIC, 3, n, None) for n in (3, 4, 7, 8, 9))]
     assert bytes(await one(db, """SELECT value FROM analytics.dead_letters WHERE "offset" = 1""")) == b"{"
     assert await one(db, "SELECT count(*) FROM analytics.session_volume") == 1
-    assert volume.health.dead_letters == 5
+    assert volume.health.dead_letters == 7
     await assert_folded(db)
 
 

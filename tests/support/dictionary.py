@@ -13,9 +13,9 @@ FROM pg_attribute a WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdroppe
 """
 _HEAD = """# Data dictionary of schema `analytics`
 
-The comments of the database, as a test holds this page to them. The role `analytics_reader` may read all of it: make a
-login of your own and `GRANT analytics_reader TO` it. Figures are exact (`numeric`), days are the athlete's local days,
-and only COMPLETED trainings and sets that were done count. `freshness` says how far the tables are behind the log.
+These are the comments in the database; a test holds this page to them. All of it may be read by the role
+`analytics_reader`: grant it to a login of your own. Figures are exact (`numeric`), days are the athlete's local days,
+and only sets that were done in COMPLETED trainings count. `freshness` says how far the tables are behind the log.
 """
 
 
