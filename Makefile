@@ -1,4 +1,5 @@
-# Two commands: `make run` starts everything here, `make test` runs all tests. Both need Python >= 3.11, pip and make.
+# Two commands: `make run` starts everything here, `make test` runs all tests that need no
+# Apache Kafka. Both need Python >= 3.11, pip and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +27,7 @@ lint: $(VENV)/.dev  ## style, types and the arrows of the house
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.dev  ## measure the main path; prints a table of ratios
+bench: $(VENV)/.dev  ## measure the main path on Apache Kafka; prints figures beside their goals, and judges nothing
 	$(BIN)/python -m bench
 
 lock: $(VENV)/.dev  ## renew the lock files from pyproject.toml

@@ -32,6 +32,7 @@ from tests.support.brokers import BrokerServer, dispose, new_broker, new_folder
 from tests.support.databases import Databases, DatabaseUrls
 from tests.support.worker import JWT_SECRET, new_worker
 
+_OPEN = 120.0  # seconds that a writer stays open elsewhere, with posts all the while
 _QUIET = 60.0  # seconds that relay and agents may take for what is left
 
 
@@ -75,13 +76,13 @@ async def _measure(folder: Path, databases: Databases, broker: BrokerServer) -> 
         alone = await latency.measure(worker, settings)
         _latency(alone)
         with _open_writer(urls):
-            beside = await latency.measure(worker, settings)
+            beside = await latency.measure(worker, settings, seconds=_OPEN)
         _beside_writer(alone, beside)
         await settled()
         resident = psutil.Process(worker.pid).memory_info().rss
     finally:
         worker.stop()
-    folded = await fold.measure(new(worker_id="bench", relay_enabled=False), urls, settings)
+    folded = await fold.measure(new(consumer_group="bench", relay_enabled=False), urls, settings)
     rate = f"{folded.agent:,.0f}/s"
     _line(f"fold of {folded.events:,} events, 3 exercises each", rate, "5,000/s", folded.agent >= 5000)
     _line("  the same rows by SQL alone", f"{folded.sql:,.0f}/s")
@@ -109,7 +110,7 @@ def _latency(found: latency.Latency) -> None:
 
 def _beside_writer(alone: latency.Latency, beside: latency.Latency) -> None:
     ratio = percentile(beside.events, 0.99) / percentile(alone.events, 0.99)
-    _line("  beside a transaction that wrote and stays open", _milliseconds(beside.events))
+    _line(f"  beside a writer that stays open for {_OPEN:.0f} s", _milliseconds(beside.events))
     _line("  ratio of the p99s", f"{ratio:.2f}", "at most 1.50", ratio <= 1.5)
 
 

@@ -27,7 +27,7 @@ class Latency:
     requests: Sequence[float]
 
 
-async def measure(worker: Worker, settings: Settings) -> Latency:
+async def measure(worker: Worker, settings: Settings, *, seconds: float = SECONDS) -> Latency:
     """Post at a steady rate and read the topic meanwhile.
 
     An event counts from `ce_time`, when its transaction began: so the figure holds the statement and its commit too,
@@ -41,7 +41,7 @@ async def measure(worker: Worker, settings: Settings) -> Latency:
         await consumer.seek_to_end()
         began = time.time()
         reading = asyncio.create_task(_read(consumer, began, arrivals))
-        run = await post(worker.url, connections=_CONNECTIONS, seconds=SECONDS, rate=RATE)
+        run = await post(worker.url, connections=_CONNECTIONS, seconds=seconds, rate=RATE)
         deadline = time.monotonic() + _PATIENCE
         while len(arrivals) < run.created and not reading.done():
             if time.monotonic() > deadline:

@@ -92,7 +92,7 @@ async def recorded(count: int) -> list[tuple[Any, Any]]:
 
 async def _bare(urls: DatabaseUrls, seconds: float) -> float:
     """Statements a second, over as many connections as the generator has."""
-    database = await Database.open(urls.worker, pool_size=CONNECTIONS)
+    database = Database(urls.worker, pool_size=CONNECTIONS)
     try:
         done, spent = 0, 0.0
         while spent < seconds:

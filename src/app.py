@@ -33,7 +33,7 @@ database = Database(
     pool_size=config.pool_size,
     pool_timeout=config.pool_timeout,
     statement_timeout=config.statement_timeout,
-    name=config.worker_id,
+    name=config.consumer_group,
 )
 volume = VolumeFold(database, config.events_topic)
 outbox = OutboxService(config, database, on_topic_made_anew=volume.catch_up)
@@ -66,7 +66,7 @@ class Service(App):
 
 
 app = Service(
-    config.worker_id,
+    config.consumer_group,
     bootstrap=config.kafka_bootstrap,
     web_host=config.web_host,
     web_port=config.web_port,
@@ -103,6 +103,7 @@ def relay_state() -> WatchedRelay:
         error=state.error,
         published=state.published,
         batches=state.batches,
+        last_batch=state.last_batch,
     )
 
 
@@ -117,6 +118,8 @@ def agent_states() -> Sequence[AgentState]:
             lag=consumption.lag,
             trouble=consumption.trouble,
             folded=health.events,
+            last_batch=health.last_batch,
+            failures=health.failures,
             rebalances=consumption.rebalances,
         ),
     )

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     )
 
     # The worker
-    worker_id: str = Field(default="training", description="name of the Faust app and of its consumer group")
+    consumer_group: str = Field(default="training", description="Kafka consumer group: the same for all workers")
     web_host: str = Field(default="127.0.0.1", description="address to listen on")
     web_port: int = Field(default=8080, ge=1, le=65535, description="port to listen on")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="largest request body; beyond it 413")

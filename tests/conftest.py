@@ -76,7 +76,7 @@ def database_urls(databases: Databases) -> Iterator[DatabaseUrls]:
 @pytest.fixture
 async def db(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
     """The worker's pool on this test's database."""
-    database = await Database.open(database_urls.worker)
+    database = Database(database_urls.worker)
     yield database
     await database.close()
 
@@ -127,7 +127,7 @@ def start_worker(tmp_path: Path, database_urls: DatabaseUrls, broker: KafkaAddre
     src/settings.py.
     """
     started: list[Worker] = []
-    shared = {"worker_id": f"test-{uuid4().hex}", "events_topic": f"test_{uuid4().hex}"}
+    shared = {"consumer_group": f"test-{uuid4().hex}", "events_topic": f"test_{uuid4().hex}"}
 
     def start(
         *, urls: DatabaseUrls = database_urls, kafka: KafkaAddress | OwnBroker = broker, **settings: object

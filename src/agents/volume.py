@@ -72,7 +72,6 @@ class FoldHealth:
     """What this worker has folded since it began."""
 
     events: int
-    changed: int  # events that were newer than what was stored
     dead_letters: int
     failures: int  # attempts that failed and were made again
     last_batch: int  # events
@@ -95,14 +94,14 @@ class VolumeFold:
         self._topic = topic
         self._fractions: dict[tuple[str, int], Decimal | None] = {}  # revisions never change: kept for ever
         self._catching_up = asyncio.Lock()
-        self._events = self._changed = self._dead_letters = self._failures = self._last_batch = 0
+        self._events = self._dead_letters = self._failures = self._last_batch = 0
         self._stored_at: float | None = None
 
     @property
     def health(self) -> FoldHealth:
         """Its counters."""
         idle = None if self._stored_at is None else time.monotonic() - self._stored_at
-        return FoldHealth(self._events, self._changed, self._dead_letters, self._failures, self._last_batch, idle)
+        return FoldHealth(self._events, self._dead_letters, self._failures, self._last_batch, idle)
 
     async def run(self, batches: AsyncIterable[Batch]) -> None:
         """Fold every batch and acknowledge it; ends with the stream.
@@ -184,25 +183,26 @@ class VolumeFold:
             await ack()
 
     async def _store(self, work: _Work) -> None:
-        self._changed += await self._store_some(work.trainings, work.dead_letters)
+        await self._store_some(work.trainings, work.dead_letters)
         self._events += len(work.trainings)
         self._dead_letters += len(work.dead_letters)
         self._last_batch = len(work.trainings)
         self._stored_at = time.monotonic()
 
-    async def _store_some(self, trainings: list[tuple[Record, FoldedTraining]], letters: list[DeadLetter]) -> int:
+    async def _store_some(self, trainings: list[tuple[Record, FoldedTraining]], letters: list[DeadLetter]) -> None:
         try:
-            return await fold(self._database, [training for _, training in trainings], letters)
+            await fold(self._database, [training for _, training in trainings], letters)
         except Unfoldable as error:
             if len(trainings) > 1:  # look for the one by halves
                 middle = len(trainings) // 2
-                changed = await self._store_some(trainings[:middle], letters)
-                return changed + await self._store_some(trainings[middle:], [])
+                await self._store_some(trainings[:middle], letters)
+                await self._store_some(trainings[middle:], [])
+                return
             if not trainings:
                 raise
             letters = [*letters, _dead_letter(trainings[0][0], str(error))]
             self._dead_letters += 1
-            return await fold(self._database, [], letters)
+            await fold(self._database, [], letters)
 
     async def _forever(self, work: Callable[[], Awaitable[T]]) -> T:
         pause = FIRST_PAUSE

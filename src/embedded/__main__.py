@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from commands.tokens import DEVELOPER
 from embedded.process import ServerError, port_taken
-from embedded.stack import DEVELOPER, TOKEN_LIFE, Stack
+from embedded.stack import TOKEN_LIFE, Stack
 
 STATE = Path(".state")
 _PIPELINE_PATIENCE = 20.0  # seconds; the embedded broker lets a consumer in after about five

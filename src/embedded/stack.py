@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import jwt
 import psycopg2
 
+from commands.tokens import DEVELOPER, make_token
 from embedded.broker import PARTITIONS, Broker
 from embedded.postgres import OWNER, Postgres
 from embedded.process import ServerError
@@ -19,7 +19,6 @@ from storage.migrate import migrate
 
 DATABASE = "training"
 WORKER_ROLE = "training_worker"
-DEVELOPER = "01990000-0000-7000-8000-000000000001"  # the user whom the development token names
 TOKEN_LIFE = dt.timedelta(days=30)
 _GRACE = {"worker": 5.0, "broker": 1.0, "postgres": 3.0}  # seconds each has to stop; a stop takes 10 s at most
 _WORKER_GRACE = 4.0  # seconds after which the worker itself gives up stopping in order
@@ -109,8 +108,7 @@ class Stack:
 
     def token(self) -> str:
         """A bearer token of the development user."""
-        now = dt.datetime.now(dt.UTC)
-        return jwt.encode({"userId": DEVELOPER, "iat": now, "exp": now + TOKEN_LIFE}, self._secret, algorithm="HS256")
+        return make_token(self._secret, DEVELOPER, TOKEN_LIFE)
 
     def _ensure_database(self) -> None:
         connection = psycopg2.connect(self.postgres.url())

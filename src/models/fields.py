@@ -25,7 +25,8 @@ def moment(value: datetime) -> str:
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+    # Of the machine, not of the database: another day on another worker.
+    return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
 
 
 def _zone(value: str) -> str:
@@ -45,9 +46,10 @@ def _dated(message: str) -> BeforeValidator:
 
 
 def _in_range(value: datetime) -> datetime:
-    if not 1900 <= value.year <= 2199:
-        raise ValueError("must lie between the years 1900 and 2199")
-    return value
+    """The moment in UTC: PostgreSQL takes no offset of 16 hours or more, which RFC 3339 admits."""
+    if not 1900 < value.year < 2199:  # the years at the edges may be others in UTC
+        raise ValueError("must lie between the years 1901 and 2198")
+    return value.astimezone(UTC)
 
 
 def _four_places(value: float) -> float:
@@ -69,7 +71,7 @@ Title = Annotated[str, StringConstraints(max_length=300, pattern=_NO_NUL)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL, strip_whitespace=True)]
 SourceId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
 Slug = Annotated[str, StringConstraints(max_length=100, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-Tempo = Annotated[str, StringConstraints(max_length=20, pattern=r"^(\d{1,3}|X)(-(\d{1,3}|X)){3}$")]
+Tempo = Annotated[str, StringConstraints(max_length=20, pattern=r"^([0-9]{1,3}|X)(-([0-9]{1,3}|X)){3}$")]
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 # Not strict: behind a BeforeValidator pydantic no longer knows that the text came from JSON.
 Day = Annotated[date, Field(strict=False), _dated("must be a date, like 2026-01-05")]

@@ -38,7 +38,7 @@ class OutboxService:
         self._database = database
         self._on_topic_made_anew = on_topic_made_anew
         self._relay_database = Database(
-            settings.database_url, pool_size=3, name=f"{settings.worker_id}-relay", options=PLANNER
+            settings.database_url, pool_size=3, name=f"{settings.consumer_group}-relay", options=PLANNER
         )
         owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:12]}"
         self._relay = Relay(

@@ -144,11 +144,6 @@ class Database:
         self._open_pool: Any = None
         self.statements = 0  # sent so far: one round trip each; the tests of counts read it
 
-    @classmethod
-    async def open(cls, url: str, **options: Any) -> "Database":
-        """The same, for callers that are in the event loop already."""
-        return cls(url, **options)
-
     @property
     def _pool(self) -> Any:
         """The pool belongs to the event loop in which it is used first."""

@@ -12,7 +12,8 @@ from storage.schema import MIGRATIONS
 def migrate(owner_url: str, revision: str = "head") -> None:
     """Run every migration up to `revision`, then load the seed catalogue. Running it again changes nothing.
 
-    `owner_url` names the role that owns the schema. Raises psycopg2's errors when the database cannot be reached.
+    `owner_url` names the role that owns the schema. Raises SQLAlchemy's `OperationalError` when the database
+    cannot be reached.
     """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

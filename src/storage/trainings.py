@@ -58,7 +58,10 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A key that the client sent with a write. `digest` is the SHA-256 of all that the request said."""
+    """A key that the client sent with a write: `route` is its method and address, `digest` the SHA-256 of its body.
+
+    If-Match is no part of it: the key is judged first.
+    """
 
     route: str
     key: str
@@ -243,7 +246,7 @@ class Trainings:
         """
         parameters = {"user_id": user_id, "id": id_, "after": after, "limit": limit}
         rows = await self._database.all(HISTORY, parameters)
-        if not rows and after == 0:
+        if not rows:
             raise NotFound("There is no such training.")
         return [Change(*row) for row in rows]
 

@@ -91,14 +91,23 @@ class _Snapshot:
             yield _gauge("training_relay_silent_seconds", "Seconds since the relay's last success", relay.silent)
         yield _counter("training_relay_published", "Events acknowledged by Kafka", relay.published)
         yield _counter("training_relay_batches", "Batches acknowledged by Kafka", relay.batches)
+        yield _gauge("training_relay_last_batch", "Events in the last batch acknowledged by Kafka", relay.last_batch)
         agents = self._watch.agents()
         yield _agents("partitions", "Partitions assigned", ((agent.name, agent.partitions) for agent in agents))
         lags = ((agent.name, agent.lag) for agent in agents if agent.lag is not None)
         yield _agents("lag", "Records not folded yet in the partitions assigned", lags)
+        yield _agents(
+            "last_batch", "Records folded together last", ((agent.name, agent.last_batch) for agent in agents)
+        )
         failing = ((agent.name, agent.trouble is not None) for agent in agents)
         yield _agents("failing", "Whether the agent folds nothing now", failing)
         for name, text, values in (
             ("folded", "Records folded", [(agent.name, agent.folded) for agent in agents]),
+            (
+                "failures",
+                "Batches that failed and were tried again",
+                [(agent.name, agent.failures) for agent in agents],
+            ),
             ("rebalances", "Rebalances of the consumer group", [(agent.name, agent.rebalances) for agent in agents]),
         ):
             counter = CounterMetricFamily(f"training_agent_{name}", text, labels=["agent"])

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from uuid_utils.compat import uuid7
 
 from models.errors import Unprocessable
-from models.fields import Day
+from models.fields import Day, moment
 from models.trainings import (
     Document,
     Status,
@@ -32,7 +32,7 @@ PATH = "/api/v1/trainings"
 
 
 def _cursor(date: dt.datetime, id_: UUID) -> str:
-    return base64.urlsafe_b64encode(f"{date.isoformat()}|{id_}".encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(f"{moment(date)}|{id_}".encode()).decode().rstrip("=")
 
 
 def _place(cursor: str) -> tuple[dt.datetime, UUID]:
@@ -45,7 +45,8 @@ def _place(cursor: str) -> tuple[dt.datetime, UUID]:
 
 
 def _checked(cursor: str) -> str:
-    if _place(cursor)[0].tzinfo is None:
+    date, id_ = _place(cursor)
+    if date.tzinfo is None or _cursor(date, id_) != cursor:
         raise ValueError("is no cursor of this list")
     return cursor
 
@@ -221,7 +222,10 @@ ROUTES = (
         handler=create,
         operation_id="createTraining",
         summary="Create a training",
-        description="Saves the training and queues a `training_created` event in the same statement.",
+        description=(
+            "Saves the training and queues a `training_created` event in the same statement. An Idempotency-Key is "
+            "kept with a 201. A 200 needs none: the `id` or `source_id` that it answers to holds for ever."
+        ),
         tag="Trainings",
         body=TrainingCreate,
         body_example=_EXAMPLE_BODY,

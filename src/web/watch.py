@@ -29,6 +29,7 @@ class RelayState:
     error: str | None = None  # of its last attempt
     published: int = 0  # records acknowledged by Kafka since the start
     batches: int = 0  # acknowledged since the start
+    last_batch: int = 0  # records in the last of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class AgentState:
     lag: int | None = None  # records of these not folded yet; None: unknown
     trouble: str | None = None  # why it folds nothing now
     folded: int = 0  # records since the start
+    last_batch: int = 0  # records folded together last
+    failures: int = 0  # batches that failed and were tried again, since the start
     rebalances: int = 0  # since the start
 
 

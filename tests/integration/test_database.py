@@ -14,7 +14,7 @@ from tests.support.databases import DatabaseUrls, OwnPostgres
 @pytest.fixture
 async def quick(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
     """A pool of two connections with short limits."""
-    database = await Database.open(database_urls.worker, pool_size=2, pool_timeout=0.3, statement_timeout=0.3)
+    database = Database(database_urls.worker, pool_size=2, pool_timeout=0.3, statement_timeout=0.3)
     # aiopg reports a statement that the server ended to the event loop's exception handler too.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     yield database
@@ -95,7 +95,7 @@ def test_refused_connections_leave_nothing_behind_in_uvloop(database_urls: Datab
 
 
 async def test_it_heals_when_postgresql_comes_back(own_postgres: OwnPostgres) -> None:
-    database = await Database.open(own_postgres.urls.worker, pool_timeout=2.0)
+    database = Database(own_postgres.urls.worker, pool_timeout=2.0)
     try:
         for end in (own_postgres.server.kill, own_postgres.server.stop):
             assert await database.one("SELECT 1") == (1,)
@@ -109,7 +109,7 @@ async def test_it_heals_when_postgresql_comes_back(own_postgres: OwnPostgres) ->
 
 
 async def test_a_server_that_answers_nothing_is_unavailable(own_postgres: OwnPostgres) -> None:
-    database = await Database.open(own_postgres.urls.worker, pool_timeout=1.0, statement_timeout=0.5)
+    database = Database(own_postgres.urls.worker, pool_timeout=1.0, statement_timeout=0.5)
     try:
         assert await database.one("SELECT 1") == (1,)
         own_postgres.server.freeze()

@@ -29,7 +29,7 @@ def athlete(db: Database) -> Athlete:
 
 @pytest.fixture
 async def owner(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
-    database = await Database.open(database_urls.owner)
+    database = Database(database_urls.owner)
     yield database
     await database.close()
 
@@ -174,7 +174,7 @@ async def test_nothing_new_is_nothing_written(db: Database, athlete: Athlete, vo
 
 async def test_workers_move_the_mark_together(db: Database, database_urls: DatabaseUrls, volume: VolumeFold) -> None:
     """Whoever moves it: an event that is not folded stays in sight."""
-    other = await Database.open(database_urls.worker)
+    other = Database(database_urls.worker)
     for _ in range(10):
         async with db.transaction() as late:
             seq = await append(late, user_id=uuid4(), training_id=uuid4())

@@ -253,7 +253,7 @@ async def test_a_revision_that_only_the_worker_knows_is_refused(athlete: Athlete
 
 
 async def test_a_log_without_a_partition_refuses_writes_as_unavailable(athlete: Athlete, database_urls) -> None:
-    owner = await Database.open(database_urls.owner)
+    owner = Database(database_urls.owner)
     try:
         for (partition,) in await owner.all(
             "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'outbox'::regclass"
@@ -264,6 +264,18 @@ async def test_a_log_without_a_partition_refuses_writes_as_unavailable(athlete: 
         assert await athlete.trainings.page(athlete.author.user_id, limit=5) == []
     finally:
         await owner.close()
+
+
+async def test_every_offset_of_a_moment_is_stored(athlete: Athlete) -> None:
+    """PostgreSQL takes none of 16 hours or more."""
+    for offset in ("+23:59", "-23:59"):
+        created = await athlete.create(create_body(date=f"2026-01-05T12:00:00{offset}"))
+        assert await athlete.read(created.id) == created.document
+
+
+async def test_a_page_of_no_history_is_not_found(athlete: Athlete) -> None:
+    with pytest.raises(NotFound):
+        await athlete.trainings.history(athlete.author.user_id, uuid4(), after=1, limit=5)
 
 
 async def test_pages_go_through_the_list_newest_first(athlete: Athlete) -> None:

@@ -228,7 +228,7 @@ async def test_two_folds_of_the_same_users_at_the_same_time(
     db: Database, catalogue: Catalogue, database_urls: DatabaseUrls
 ) -> None:
     """Neither a deadlock nor a day that misses what the other fold wrote."""
-    other = await Database.open(database_urls.worker)
+    other = Database(database_urls.worker)
     athletes = [Athlete(db, catalogue) for _ in range(6)]
     for athlete in athletes:
         for _ in range(8):
@@ -415,7 +415,7 @@ async def test_a_new_revision_of_a_movement_is_read_when_an_event_names_it(
     exercises = [{"name": "x", "exercise": "pistol-squat", "sets": [{"reps": 1}]}]
     await athlete.create(bodyweight_kg=100, exercises=exercises)
     await volume.fold_log()
-    owner = await Database.open(database_urls.owner)
+    owner = Database(database_urls.owner)
     await owner.execute(
         """INSERT INTO exercises
         SELECT slug, 2, name, category, mode, equipment, difficulty, muscles, secondary_muscles, 0.5,

@@ -211,7 +211,7 @@ async def test_a_rebuild_with_an_agent_running_loses_nothing(
 async def test_a_rebuild_waits_for_no_reader_and_keeps_views_and_grants(
     db: Database, athlete: Athlete, database_urls: DatabaseUrls
 ) -> None:
-    owner = await Database.open(database_urls.owner)
+    owner = Database(database_urls.owner)
     await owner.execute("CREATE VIEW public.of_an_analyst AS SELECT sum(reps) FROM analytics.daily_volume")
     right = await db.all("SELECT * FROM analytics.daily_volume ORDER BY day")
     await db.execute("UPDATE analytics.daily_volume SET reps = 0")

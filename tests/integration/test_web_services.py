@@ -74,7 +74,7 @@ async def test_a_new_movement_is_found(cache: CatalogueCache, database_urls: Dat
 
 
 async def test_with_the_database_away_what_is_known_serves(db: Database, now: list[float]) -> None:
-    away = await Database.open(NOWHERE, pool_timeout=1.0)
+    away = Database(NOWHERE, pool_timeout=1.0)
     with pytest.raises(DatabaseUnavailable):
         await CatalogueCache(away, lambda: now[0]).resolve(Use("pistol-squat"))
     cache = CatalogueCache(db, lambda: now[0])

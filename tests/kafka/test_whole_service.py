@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from tests.support.brokers import KafkaAddress, OwnBroker
 from tests.support.databases import DatabaseUrls, OwnPostgres
 from tests.support.invariants import judge, read_log
 from tests.support.load import Load, until
-from tests.support.strong import strong_file
+from tests.support.strong import log_file, totals
 from tests.support.topic import read_topic
 from tests.support.worker import token
 
@@ -84,24 +85,17 @@ async def call(worker: Worker, method: str, path: str, user: str, **options: obj
 async def test_an_import_survives_ten_kills(
     start_worker: Callable[..., Worker], database_urls: DatabaseUrls, broker: KafkaAddress, tmp_path: Path
 ) -> None:
-    """I1–I4 and I6 hold, and a second import changes nothing."""
-    user, sessions = str(uuid4()), 60
-    path = strong_file(tmp_path / "log.csv", sessions=sessions)
+    """The figures are the file's, by SQL and by REST; I1–I4 and I6 hold; a second import changes nothing."""
+    user, path = str(uuid4()), log_file(tmp_path, sessions=100)
+    expected = totals(path)
+    sessions = len(expected["sessions"])
     worker = start_worker()
-    arguments = [
-        sys.executable,
-        "-m",
-        "cli",
-        "import",
-        "strong",
-        str(path),
-        "--api",
-        worker.url,
-        "--token",
-        token(user),
-    ]
+    arguments = ["import", "strong", str(path), "--api", worker.url, "--token", token(user)]
     importer = await asyncio.create_subprocess_exec(
-        *arguments, "--rate", "6", env=dict(worker.environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        *(sys.executable, "-m", "cli", *arguments, "--rate", "8"),
+        env=dict(worker.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     chance = random.Random(7)
     for _ in range(10):
@@ -111,15 +105,23 @@ async def test_an_import_survives_ten_kills(
     output, _ = await asyncio.wait_for(importer.communicate(), 120)
     assert importer.returncode == 0, output.decode()
     await until(lambda: folded(database_urls), 30, "all folded")
+    verified(worker)
     verdict = await judge(database_urls.owner, broker.bootstrap, topic_of(worker))
     assert verdict.violations == ()
+    records = await read_topic(broker.bootstrap, topic_of(worker))
+    assert {record.event["event_type"] for record in records} == {"training_created"}
     assert verdict.events == sessions
-    volume = rows(
-        database_urls.owner, "SELECT count(*), sum(sets), sum(external_load_kg) FROM analytics.session_volume"
-    )
-    assert volume == [(sessions, sessions * 6, sessions * 6 * 500)]
-    verified(worker)
-    again = command(worker, "import", "strong", str(path), "--api", worker.url, "--token", token(user))
+    sql = "SELECT {0}, external_load_kg FROM analytics.{0}ly_volume"
+    for period in ("week", "month"):
+        assert dict(rows(database_urls.owner, sql.format(period))) == expected[f"{period}s"]
+        url = f"/api/v1/training/users/{user}/metrics/volume?period={period}"
+        status, report = await call(worker, "GET", url, user)
+        assert status == 200
+        items = {item[period]: Decimal(str(item["external_load_kg"])) for item in report["items"]}
+        assert items == expected[f"{period}s"]
+    volume = rows(database_urls.owner, "SELECT count(*), sum(sets), sum(reps) FROM analytics.session_volume")
+    assert volume == [(sessions, expected["sets"], expected["reps"])]
+    again = command(worker, *arguments)
     assert again.returncode == 0, again.stderr
     assert len(read_log(database_urls.owner, topic_of(worker))) == sessions
 

@@ -51,7 +51,7 @@ async def serve(
 ) -> AsyncIterator[Client]:
     """A client of a server with these routes. Without `database` PostgreSQL is away."""
     settings = settings or make_settings()
-    own = await Database.open(NOWHERE, pool_timeout=1.0) if database is None else None
+    own = Database(NOWHERE, pool_timeout=1.0) if database is None else None
     database = database or own
     assert database is not None
     watch = watch or Watch(database, lag_limit=settings.pipeline_lag)
