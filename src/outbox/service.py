@@ -20,7 +20,7 @@ from storage.outbox_statements import PLANNER
 
 log = logging.getLogger(__name__)
 
-PAUSE = 0.003  # seconds between two drains: under load each then takes several events, for a fraction of the work
+PAUSE = 0.001  # seconds between two drains: under load each then takes several events, for a fraction of the work
 STOP = 3.0  # seconds that what is under way may take when the worker stops
 
 
