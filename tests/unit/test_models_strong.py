@@ -206,7 +206,7 @@ def test_a_long_name_gets_a_short_source_id() -> None:
         ("2021-02-10 16:46:13,Legs,1h,,1,50,5,0,0,,,", "Exercise Name", "at least 1 character"),
         (f"2021-02-10 16:46:13,{'a' * 301},1h,Squat,1,50,5,0,0,,,", "Workout Name", "at most 300 characters"),
         ("2021-02-10 16:46:13,Legs,long,Squat,1,50,5,0,0,,,", "Duration", "'long' is no duration like 1h 30m"),
-        ("1821-02-10 16:46:13,Legs,1h,Squat,1,50,5,0,0,,,", "Date", "between the years 1900 and 2199"),
+        ("1821-02-10 16:46:13,Legs,1h,Squat,1,50,5,0,0,,,", "Date", "between the years 1901 and 2198"),
         ("10.02.2021,Legs,1h,Squat,1,50,5,0,0,,,", "Date", "is no local date and time"),
         ("2021-02-10T16:46:13Z,Legs,1h,Squat,1,50,5,0,0,,,", "Date", "is no local date and time"),
         ("2021-02-10 16:46:13,Legs, light,1h,Squat,1,50,5,0,0,,,", "", "has 13 cells, the header has 12"),
