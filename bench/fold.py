@@ -34,7 +34,7 @@ SELECT overlay(event_id::text PLACING head FROM 1)::uuid, topic, aggregate_type,
        replace(replace(replace(payload, event_id::text, overlay(event_id::text PLACING head FROM 1)),
                        aggregate_id::text, overlay(aggregate_id::text PLACING head FROM 1)),
                user_id::text, overlay(user_id::text PLACING head FROM 1))
-FROM outbox, (SELECT lpad(to_hex(n), 8, 'c') AS head FROM generate_series(1, %(copies)s) n) copy
+FROM outbox, (SELECT to_hex(3221225472 + n) AS head FROM generate_series(1, %(copies)s) n) copy
 """
 # The mark at the log's end says that nothing is to be folded from the log: all of it comes from the topic.
 _EMPTY = """
