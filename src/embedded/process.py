@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -139,7 +140,7 @@ class Child:
                 process.send_signal(number)
 
 
-class Server(Child):
+class Server(Child, ABC):
     """A child process that serves on one TCP port of the loopback.
 
     `port` is the port to listen on; by default a free one is chosen at the first start. A restart keeps the port.
@@ -149,13 +150,13 @@ class Server(Child):
         super().__init__(name, log)
         self.port = port or 0
 
+    @abstractmethod
     def launch(self) -> None:
         """Start the process, told to listen on `self.port`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ready(self) -> bool:
         """Whether it answers."""
-        raise NotImplementedError
 
     def start(self, timeout: float = 30.0) -> None:
         """Start; returns when it answers. Raises `PortTakenError` when a port that must be kept is taken, `ServerError`
