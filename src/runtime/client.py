@@ -12,6 +12,7 @@ import aiokafka.client
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
@@ -101,6 +102,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def _store(self, offsets: Mapping[TP, int], stored: Mapping[TP, int]) -> bool:
         consumer: Any = self._ensure_consumer()
         coordinator, mine = consumer._coordinator, consumer.assignment()
+        membership = coordinator.generation
         wanted = {tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in mine}
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT):
@@ -108,6 +110,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 if any(tp not in there or there[tp].offset < offset for tp, offset in stored.items()):
                     raise TopicLostError
                 async with coordinator._commit_lock:
+                    # One that lost its membership meanwhile would commit as nobody (generation -1), which brokers take
+                    # from anybody while the group is empty: an offset of a lost topic would stand in the new one.
+                    if coordinator.generation != membership or membership == OffsetCommitRequest.DEFAULT_GENERATION_ID:
+                        return False
                     await coordinator._do_commit_offsets(None, wanted)
         except UnknownTopicOrPartitionError:
             raise TopicLostError from None
