@@ -27,13 +27,14 @@ lint: $(VENV)/.dev  ## style, types and the arrows of the house
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.dev  ## measure the main path on Apache Kafka; prints figures beside their goals, and judges nothing
+bench: $(VENV)/.bench  ## measure the main path on Apache Kafka; prints figures beside their goals, and judges nothing
 	$(BIN)/python -m bench
 
 lock: $(VENV)/.dev  ## renew the lock files from pyproject.toml
 	$(COMPILE) --upgrade --output-file requirements/worker.txt
 	$(COMPILE) --upgrade --extra embedded --output-file requirements/run.txt
 	$(COMPILE) --upgrade --extra embedded --extra dev --output-file requirements/dev.txt
+	$(COMPILE) --upgrade --extra embedded --extra dev --extra bench --constraint requirements/dev.txt --output-file requirements/bench.txt
 
 clean:  ## remove the virtual environment and all local data
 	rm -rf $(VENV) .state
@@ -51,3 +52,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
