@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 # Lock files are written without an index address; pip takes packages from wherever it is configured to.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build
 
-.PHONY: help run test test-kafka lint lock bench clean
+# Of the integration tests those of storage and relay, which hold behind a pooler too.
+POOLED := trainings_storage outbox_store outbox_relay outbox_service volume fold_state
+
+.PHONY: help run test test-kafka test-debian lint lock audit bench chaos clean
 
 help:  ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -21,6 +24,9 @@ test: $(VENV)/.dev  ## run every test that needs no Apache Kafka
 test-kafka: $(VENV)/.dev  ## run the broker-facing tests on Apache Kafka (Java 17 and Maven, or Docker)
 	TRAINING_TEST_BROKER=kafka $(BIN)/python -m pytest tests/kafka
 
+test-debian: $(VENV)/.dev  ## run the tests that need Debian's programs, and storage and relay behind pgbouncer (apt)
+	TRAINING_TEST_POOLER=pgbouncer $(BIN)/python -m pytest tests/debian $(POOLED:%=tests/integration/test_%.py)
+
 lint: $(VENV)/.dev  ## style, types and the arrows of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,11 +36,19 @@ lint: $(VENV)/.dev  ## style, types and the arrows of the house
 bench: $(VENV)/.bench  ## measure the main path on Apache Kafka; prints figures beside their goals, and judges nothing
 	$(BIN)/python -m bench
 
+chaos: $(VENV)/.bench  ## break a real stack in every listed way, judge what is left, write docs/fault-report.md
+	@mkdir -p .state && rm -f .state/chaos.jsonl
+	@status=0; $(BIN)/python -m chaos --controls --mixed --kills 200 --out .state/chaos.jsonl || status=$$?; \
+	$(BIN)/python -m chaos.report .state/chaos.jsonl && exit $$status
+
 lock: $(VENV)/.dev  ## renew the lock files from pyproject.toml
 	$(COMPILE) --upgrade --output-file requirements/worker.txt
 	$(COMPILE) --upgrade --extra embedded --output-file requirements/run.txt
 	$(COMPILE) --upgrade --extra embedded --extra dev --output-file requirements/dev.txt
 	$(COMPILE) --upgrade --extra embedded --extra dev --extra bench --constraint requirements/dev.txt --output-file requirements/bench.txt
+
+audit: $(VENV)/.dev  ## ask an advisory database about every locked version (needs the internet)
+	@for file in requirements/*.txt; do echo $$file; $(BIN)/uvx --quiet pip-audit --strict --disable-pip --require-hashes -r $$file || exit 1; done
 
 clean:  ## remove the virtual environment and all local data
 	rm -rf $(VENV) .state

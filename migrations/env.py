@@ -1,19 +1,20 @@
 """Alembic's environment: migrations run in one transaction each, as the owner of the schema."""
 
+import psycopg2
 from alembic import context
 from sqlalchemy import create_engine, pool
 
 from models.tables import metadata
 from settings import settings
-
-
-def _url() -> str:
-    url = context.config.attributes.get("url") or settings().owner_url
-    return str(url).replace("postgresql://", "postgresql+psycopg2://", 1)
+from storage.database import conninfo
 
 
 def run() -> None:
-    engine = create_engine(_url(), poolclass=pool.NullPool)
+    url = str(context.config.attributes.get("url") or settings().owner_url)
+    # libpq reads the URL, as everywhere: SQLAlchemy understands less of it (several hosts, key=value).
+    engine = create_engine(
+        "postgresql+psycopg2://", creator=lambda: psycopg2.connect(conninfo(url)), poolclass=pool.NullPool
+    )
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=metadata, include_schemas=True)
         with context.begin_transaction():

@@ -7,10 +7,12 @@ from typing import Any
 from aiohttp import web
 
 from agents.volume import VolumeFold
+from kafka_access import KafkaAccess
 from outbox.service import OutboxService
 from runtime import logs
 from runtime.app import App
 from runtime.batches import batches
+from runtime.web import REFUSAL, Limits
 from settings import settings
 from storage.database import Database
 from storage.fold_state import read_freshness
@@ -29,7 +31,7 @@ config = settings()
 logs.configure(config.log_level, config.log_format)
 
 database = Database(
-    config.database_url,
+    config.worker_url,
     pool_size=config.pool_size,
     pool_timeout=config.pool_timeout,
     statement_timeout=config.statement_timeout,
@@ -62,15 +64,17 @@ class Service(App):
         )
         services = Services(config, database, CatalogueCache(database), watch, Measures(), outbox.wake)
         web_app.cleanup_ctx.append(lifetime)
-        setup(web_app, services, ALL_ROUTES)
+        web_app[REFUSAL] = setup(web_app, services, ALL_ROUTES)
 
 
 app = Service(
     config.consumer_group,
     bootstrap=config.kafka_bootstrap,
+    access=KafkaAccess.of(config),
     web_host=config.web_host,
     web_port=config.web_port,
     web_options={"client_max_size": config.max_body_bytes},
+    web_limits=Limits(connections=config.web_connections, idle=config.web_idle, patience=config.web_patience),
     fetch_records=config.fold_batch,
     stop_grace=config.stop_grace,
 )

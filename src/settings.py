@@ -1,9 +1,12 @@
 """Settings of the service, read once from the environment (prefix ``TRAINING_``) and frozen."""
 
 from functools import cache
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AnyHttpUrl, Field, SecretStr, model_validator
+import psycopg2
+from psycopg2.extensions import parse_dsn
+from pydantic import AnyHttpUrl, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -14,20 +17,57 @@ class Settings(BaseSettings):
     does not start.
     """
 
-    model_config = SettingsConfigDict(env_prefix="TRAINING_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TRAINING_",
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # a wrong value may be half of a password
+    )
 
     # PostgreSQL
-    database_url: str = Field(description="libpq URL under which workers connect; its role may only add to the outbox")
-    database_owner_url: str | None = Field(
+    database_url: SecretStr = Field(
+        description="libpq URL under which workers connect; its role may only add to the outbox"
+    )
+    database_owner_url: SecretStr | None = Field(
         default=None, description="libpq URL of the schema's owner, for migrations and `analytics rebuild`"
+    )
+    database_listen_url: SecretStr | None = Field(
+        default=None, description="libpq URL past the pooler, where `database_url` leads to one: for `LISTEN`"
     )
     pool_size: int = Field(default=10, ge=2, le=200, description="largest number of connections of one worker")
     pool_timeout: float = Field(default=5.0, gt=0, description="seconds a request waits for a connection before 503")
-    statement_timeout: float = Field(default=15.0, gt=0, description="seconds after which PostgreSQL ends a statement")
+    statement_timeout: float = Field(default=8.0, gt=0, description="seconds after which PostgreSQL ends a statement")
 
     # Kafka
     kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="host:port[,host:port…] of the brokers")
     kafka_idempotent: bool = Field(default=True, description="idempotent producer; off only on the embedded broker")
+    kafka_security_protocol: str = Field(
+        default="PLAINTEXT", pattern="^(SASL_)?(PLAINTEXT|SSL)$", description="how clients speak to the brokers"
+    )
+    kafka_ssl_ca_file: Path | None = Field(
+        default=None, description="PEM file of the authorities that brokers are trusted by, instead of the system's"
+    )
+    kafka_ssl_cert_file: Path | None = Field(
+        default=None, description="PEM file of the client's certificate and chain, for mutual TLS"
+    )
+    kafka_ssl_key_file: Path | None = Field(
+        default=None, description="PEM file of its key, unencrypted, where that is not in the certificate's file"
+    )
+    kafka_sasl_mechanism: str | None = Field(
+        default=None,
+        pattern="^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512|OAUTHBEARER)$",
+        description="how clients say who they are",
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="user name of PLAIN and SCRAM")
+    kafka_sasl_password_file: Path | None = Field(default=None, description="file that holds the user's password")
+    kafka_sasl_oauthbearer_token_endpoint_url: AnyHttpUrl | None = Field(
+        default=None, description="address that gives tokens for client credentials"
+    )
+    kafka_sasl_oauthbearer_client_id: str | None = Field(default=None, description="the client's id there")
+    kafka_sasl_oauthbearer_client_secret_file: Path | None = Field(
+        default=None, description="file that holds the client's secret"
+    )
+    kafka_sasl_oauthbearer_scope: str | None = Field(default=None, description="scope that is asked for")
     events_topic: str = Field(
         default="training_events", pattern=r"^[A-Za-z0-9._-]{1,200}$", description="topic of the trainings' events"
     )
@@ -42,6 +82,18 @@ class Settings(BaseSettings):
     web_host: str = Field(default="127.0.0.1", description="address to listen on")
     web_port: int = Field(default=8080, ge=1, le=65535, description="port to listen on")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="largest request body; beyond it 413")
+    web_connections: int = Field(
+        default=1000, ge=10, le=100_000, description="most open connections; beyond it the one idle longest is closed"
+    )
+    web_idle: float = Field(
+        default=75, gt=0, description="seconds a connection without a request stays open; longer than the balancer's"
+    )
+    web_patience: float = Field(
+        default=30, gt=0, description="seconds a client may take for a request's head, its body, and to read the answer"
+    )
+    hsts_seconds: int = Field(
+        default=0, ge=0, description="max-age of Strict-Transport-Security; for a service behind TLS alone; 0: none"
+    )
     stop_grace: float = Field(default=8.0, gt=0, description="seconds a stopping worker has before it exits hard")
     log_level: str = Field(
         default="info", pattern="^(debug|info|warning|error)$", description="least level that is logged"
@@ -75,6 +127,19 @@ class Settings(BaseSettings):
     # The agents
     fold_batch: int = Field(default=500, ge=1, le=10_000, description="most records of a partition in one fetch")
 
+    @field_validator("database_url", "database_owner_url", "database_listen_url")
+    @classmethod
+    def _readable(cls, url: SecretStr | None) -> SecretStr | None:
+        """Now, and in words of ours: what libpq cannot read, or takes for a host or a port, it puts into its errors."""
+        if url is not None:
+            try:
+                parts = parse_dsn(url.get_secret_value().replace("postgresql+psycopg2://", "postgresql://", 1))
+            except psycopg2.ProgrammingError:
+                raise ValueError("is no URL that libpq can read") from None
+            if "@" in parts.get("host", "") or not parts.get("port", "0").replace(",", "").isdecimal():
+                raise ValueError("has no readable host and port; in a password @ is written %40, / %2F and : %3A")
+        return url
+
     @model_validator(mode="before")
     @classmethod
     def _split_origins(cls, values: dict[str, object]) -> dict[str, object]:
@@ -82,6 +147,31 @@ class Settings(BaseSettings):
         if isinstance(origins, str):
             values["cors_origins"] = tuple(part.strip() for part in origins.split(",") if part.strip())
         return values
+
+    @model_validator(mode="after")
+    def _one_way_to_kafka(self) -> "Settings":
+        """Whatever of `kafka_ssl_…` and `kafka_sasl_…` the others need is given, and nothing that they leave unused."""
+        protocol, mechanism = self.kafka_security_protocol, self.kafka_sasl_mechanism
+        needed, optional = set(), set()
+        if protocol.endswith("SSL"):
+            optional |= {"kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file"}
+            if self.kafka_ssl_key_file is not None:
+                needed.add("kafka_ssl_cert_file")
+        if protocol.startswith("SASL"):
+            needed.add("kafka_sasl_mechanism")
+            if mechanism == "OAUTHBEARER":
+                oauth = "kafka_sasl_oauthbearer"
+                needed |= {f"{oauth}_token_endpoint_url", f"{oauth}_client_id", f"{oauth}_client_secret_file"}
+                optional.add(f"{oauth}_scope")
+            elif mechanism is not None:
+                needed |= {"kafka_sasl_username", "kafka_sasl_password_file"}
+        given = {name for name, value in self if name.startswith(("kafka_ssl_", "kafka_sasl_")) and value is not None}
+        place = f"with TRAINING_KAFKA_SECURITY_PROTOCOL={protocol}" + (f" and {mechanism}" if mechanism else "")
+        for name in sorted(needed - given):
+            raise ValueError(f"TRAINING_{name.upper()} is needed {place}")
+        for name in sorted(given - needed - optional):
+            raise ValueError(f"TRAINING_{name.upper()} means nothing {place}")
+        return self
 
     @model_validator(mode="after")
     def _one_way_in(self) -> "Settings":
@@ -92,9 +182,14 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def worker_url(self) -> str:
+        """`database_url`, in clear."""
+        return self.database_url.get_secret_value()
+
+    @property
     def owner_url(self) -> str:
         """URL of the schema's owner: `database_owner_url`, or `database_url` where one role does both."""
-        return self.database_owner_url or self.database_url
+        return (self.database_owner_url or self.database_url).get_secret_value()
 
 
 @cache

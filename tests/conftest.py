@@ -2,7 +2,8 @@
 
 PostgreSQL and the broker are taken, in this order, from the environment (`TRAINING_TEST_DATABASE_URL`, a superuser's;
 `TRAINING_TEST_KAFKA_BOOTSTRAP`), from Docker where an engine answers, for `TRAINING_TEST_BROKER=kafka` from Apache
-Kafka on a local JVM, else from the wheels of the embedded stack.
+Kafka on a local JVM, else from the wheels of the embedded stack. With `TRAINING_TEST_POOLER=pgbouncer` workers reach
+their databases through pgbouncer in transaction mode, but for those of servers that a test may break.
 """
 
 import os
@@ -16,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from embedded.postgres import Postgres
 from storage.database import Database
+from storage.roles import WORKER
 from tests.support.brokers import (
     BrokerServer,
     KafkaAddress,
@@ -26,7 +28,8 @@ from tests.support.brokers import (
     new_folder,
 )
 from tests.support.containers import DockerPostgres, docker_answers
-from tests.support.databases import Databases, DatabaseUrls, OwnPostgres
+from tests.support.databases import OWNER, Databases, DatabaseUrls, OwnPostgres
+from tests.support.pgbouncer import PgBouncer
 from tests.support.proxy import Proxy
 from tests.support.worker import Worker, new_worker
 
@@ -59,9 +62,19 @@ def postgres(server_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: str) -> Iterator[Databases]:
+def pgbouncer(postgres: str, server_folder: Path) -> Iterator[PgBouncer]:
+    """A pooler in transaction mode before `postgres`, for the roles of workers and owners."""
+    server = PgBouncer(new_folder(server_folder, "pgbouncer"), postgres, [WORKER, OWNER])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: str, request: pytest.FixtureRequest) -> Iterator[Databases]:
     """Maker of migrated databases."""
-    with Databases(postgres) as maker:
+    wanted = os.environ.get("TRAINING_TEST_POOLER") == "pgbouncer"
+    with Databases(postgres, request.getfixturevalue("pgbouncer") if wanted else None) as maker:
         yield maker
 
 

@@ -5,21 +5,6 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-ROLES = """
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'training_worker') THEN
-        CREATE ROLE training_worker LOGIN;
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'analytics_reader') THEN
-        CREATE ROLE analytics_reader NOLOGIN;
-    END IF;
-EXCEPTION
-    -- Two databases of one server may be migrated at the same moment.
-    WHEN duplicate_object OR unique_violation THEN NULL;
-END $$;
-"""
-
 CATALOGUE = """
 CREATE TABLE exercises (
     slug text NOT NULL,
@@ -194,18 +179,9 @@ REVOKE ALL ON FUNCTION outbox_keep_partitions(integer) FROM PUBLIC;
 SELECT outbox_keep_partitions(3);
 """
 
-GRANTS = """
-GRANT USAGE ON SCHEMA public TO training_worker;
-GRANT SELECT ON exercises, alembic_version TO training_worker;
-GRANT SELECT, INSERT, UPDATE ON trainings TO training_worker;
-GRANT SELECT, INSERT, UPDATE, DELETE ON training_exercises, training_sets, idempotency_keys TO training_worker;
-GRANT SELECT, INSERT ON outbox TO training_worker;
-GRANT EXECUTE ON FUNCTION outbox_keep_partitions(integer) TO training_worker;
-"""
-
 
 def upgrade() -> None:
-    for part in (ROLES, CATALOGUE, TRAININGS, OUTBOX, GRANTS):
+    for part in (CATALOGUE, TRAININGS, OUTBOX):
         op.execute(part)
 
 

@@ -85,15 +85,9 @@ END $$;
 REVOKE ALL ON FUNCTION outbox_rebase(bigint) FROM PUBLIC;
 """
 
-GRANTS = """
-GRANT SELECT, UPDATE ON outbox_cursor TO training_worker;
-GRANT SELECT, INSERT, UPDATE ON outbox_quarantine TO training_worker;
-GRANT EXECUTE ON FUNCTION outbox_rebase(bigint) TO training_worker;
-"""
-
 
 def upgrade() -> None:
-    for part in (CURSOR, REBASE, GRANTS):
+    for part in (CURSOR, REBASE):
         op.execute(part)
 
 

@@ -343,14 +343,6 @@ COMMENTS = {
     ),
 }
 
-GRANTS = """
-GRANT USAGE ON SCHEMA analytics TO training_worker, analytics_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO training_worker, analytics_reader;
-GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA analytics TO training_worker;
-ALTER DEFAULT PRIVILEGES IN SCHEMA analytics GRANT SELECT ON TABLES TO training_worker, analytics_reader;
-ALTER DEFAULT PRIVILEGES IN SCHEMA analytics GRANT INSERT, UPDATE, DELETE ON TABLES TO training_worker;
-"""
-
 
 def _comments() -> str:
     statements = []
@@ -369,7 +361,7 @@ def _quoted(text: str) -> str:
 
 def upgrade() -> None:
     connection = op.get_bind()
-    for part in (TABLES, VIEWS, _comments(), GRANTS):
+    for part in (TABLES, VIEWS, _comments()):
         connection.exec_driver_sql(part)
 
 

@@ -20,8 +20,9 @@ from pydantic import ValidationError
 from analytics.volume import Fractions
 from analytics.volume import fold as fold_event
 from models.errors import DatabaseUnavailable
-from models.events import EventType, TrainingEvent
+from models.events import EventType
 from models.metrics import FoldedTraining
+from models.performed import PerformedEvent
 from storage.database import Database
 from storage.exercises import read_catalogue
 from storage.fold_state import advance, new_generation, read_unfolded, set_generation
@@ -158,14 +159,14 @@ class VolumeFold:
                     event = decode(record.value)
                     if event is not None:
                         await self._learn(event)
-                        work.trainings.append((record, compute(event, self._fractions, _source_seq(record))))
+                        work.trainings.append((record, compute(event, self._fractions, source_seq(record))))
                 except NotAnEvent as error:
                     work.dead_letters.append(_dead_letter(record, str(error)))
             if number % SLICE == 0:
                 await asyncio.sleep(0)
         return work
 
-    async def _learn(self, event: TrainingEvent) -> None:
+    async def _learn(self, event: PerformedEvent) -> None:
         for exercise in event.payload.exercises:
             if exercise.exercise is None or exercise.exercise_revision is None:
                 continue
@@ -218,13 +219,13 @@ class VolumeFold:
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def decode(value: bytes) -> TrainingEvent | None:
+def decode(value: bytes) -> PerformedEvent | None:
     """The event that a record's value is; None where it is an event of a type that is not known here.
 
     Raises `NotAnEvent`.
     """
     try:
-        return TrainingEvent.model_validate_json(value)
+        return PerformedEvent.model_validate_json(value)
     except ValidationError as error:
         if _is_of_another_type(value):
             return None
@@ -234,7 +235,7 @@ def decode(value: bytes) -> TrainingEvent | None:
         raise NotAnEvent("; ".join(reasons)) from None
 
 
-def compute(event: TrainingEvent, fractions: Fractions, source_seq: int | None) -> FoldedTraining:
+def compute(event: PerformedEvent, fractions: Fractions, source_seq: int | None) -> FoldedTraining:
     """What the event leaves of its training. Raises `NotAnEvent` where its values are none to compute with.
 
     The service publishes no such event: a tempo that is none, a weight that is not finite.
@@ -261,7 +262,8 @@ def _header(record: Record, name: str) -> str | None:
     return None
 
 
-def _source_seq(record: Record) -> int | None:
+def source_seq(record: Record) -> int | None:
+    """The place in the log that the record names; None where it names none."""
     value = _header(record, "ce_logseq")
     return int(value) if value is not None and value.isdigit() else None
 

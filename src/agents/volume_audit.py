@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from agents.volume import NotAnEvent, compute, decode
+from agents.volume import NotAnEvent, compute, decode, source_seq
 from analytics.volume import Fractions, daily_volumes
+from models.errors import DatabaseUnavailable
 from models.metrics import DailyVolume, FoldedTraining
 from storage.database import Cursor, Database, Row
 from storage.exercises import read_catalogue
@@ -108,6 +109,8 @@ async def rebuild(database: Database) -> Rebuilt:
     """
     fractions = await _fractions(database)
     async with database.session(statement_timeout=LONGEST_STATEMENT) as cursor:
+        if cursor.pooled:
+            raise DatabaseUnavailable("A rebuild keeps temporary tables: the owner's URL must lead past the pooler.")
         await make_shadow(cursor)
         try:
             events = await _fold_log(cursor, fractions)
@@ -140,7 +143,7 @@ async def _fold_log(cursor: Cursor, fractions: Fractions) -> int:
 def _fold(event: LoggedEvent, fractions: Fractions) -> FoldedTraining | None:
     try:
         decoded = decode(event.value)
-        return None if decoded is None else compute(decoded, fractions, event.offset)
+        return None if decoded is None else compute(decoded, fractions, source_seq(event))
     except NotAnEvent:
         return None  # a dead letter
 

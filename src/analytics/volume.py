@@ -28,9 +28,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from uuid import UUID
 
-from models.events import EventType, TrainingEvent, TrainingPayload
+from models.events import EventType
 from models.metrics import ZERO, DailyVolume, ExerciseVolume, FoldedTraining, SessionVolume, Volume, known_sum
-from models.trainings import ExerciseDocument, SetDocument, SetType, Status, Unit
+from models.performed import PerformedEvent, PerformedExercise, PerformedSet, PerformedTraining
+from models.trainings import SetType, Status, Unit
 
 METHOD_VERSION = 1  # grows with every change of a rule; a rebuild then brings the tables to the new rules
 POUND_KG = Decimal("0.45359237")  # exact, by the international agreement of 1959
@@ -53,7 +54,7 @@ Fractions = Mapping[tuple[str, int], Decimal | None]
 """`bw_fraction` of each (slug, revision) of the catalogue; None is unknown."""
 
 
-def fold(event: TrainingEvent, fractions: Fractions, source_seq: int | None) -> FoldedTraining:
+def fold(event: PerformedEvent, fractions: Fractions, source_seq: int | None) -> FoldedTraining:
     """What the event leaves of its training in the derived tables. An uncounted training leaves empty figures."""
     training = event.payload
     deleted = event.event_type is EventType.TRAINING_DELETED
@@ -73,7 +74,7 @@ def fold(event: TrainingEvent, fractions: Fractions, source_seq: int | None) -> 
     )
 
 
-def session_volume(training: TrainingPayload, fractions: Fractions) -> SessionVolume:
+def session_volume(training: PerformedTraining, fractions: Fractions) -> SessionVolume:
     """The volume of a training, whatever its status, and of each of its exercises that has a performed set."""
     body_mass = _known(training.bodyweight_kg)
     volumes = [
@@ -92,7 +93,7 @@ def session_volume(training: TrainingPayload, fractions: Fractions) -> SessionVo
 
 
 def exercise_volume(
-    position: int, exercise: ExerciseDocument, fraction: Decimal | None, body_mass: Decimal | None
+    position: int, exercise: PerformedExercise, fraction: Decimal | None, body_mass: Decimal | None
 ) -> ExerciseVolume:
     """The volume of the performed sets of an exercise.
 
@@ -137,12 +138,12 @@ def kilograms(weight: float, unit: Unit) -> Decimal:
     return _decimal(weight) if unit is Unit.KG else _decimal(weight) * POUND_KG
 
 
-def is_hard(set_: SetDocument) -> bool:
+def is_hard(set_: PerformedSet) -> bool:
     """Whether the set counts as a hard one: RPE >= 7 or none given, and no warm-up."""
     return set_.type is not SetType.WARMUP and (set_.rpe is None or set_.rpe >= HARD_RPE)
 
 
-def hold_seconds(set_: SetDocument) -> Decimal:
+def hold_seconds(set_: PerformedSet) -> Decimal:
     """Seconds that the set was held: its duration, where it has no repetition and no distance; else 0."""
     if set_.duration_seconds is None or set_.reps or set_.distance_m:
         return ZERO
@@ -185,7 +186,7 @@ def daily_volumes(trainings: Iterable[FoldedTraining]) -> dict[tuple[UUID, dt.da
     }
 
 
-def _fraction(exercise: ExerciseDocument, fractions: Fractions) -> Decimal | None:
+def _fraction(exercise: PerformedExercise, fractions: Fractions) -> Decimal | None:
     if exercise.exercise is None or exercise.exercise_revision is None:
         return None
     return fractions.get((exercise.exercise, exercise.exercise_revision))

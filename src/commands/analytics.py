@@ -17,7 +17,7 @@ _POLL_INTERVAL = 0.2  # seconds between two looks whether the fold is at the log
 
 def verify(args: argparse.Namespace) -> int:
     """`training analytics verify`: exit code 0 when every row is what the log says, and none is missing."""
-    found = asyncio.run(_verify(service_settings().database_url, args.wait))
+    found = asyncio.run(_verify(service_settings().worker_url, args.wait))
     for difference in found.differences:
         print(shown(difference))
     if found.different > len(found.differences):

@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 
-from commands.environment import CommandError, service_settings
+from commands.environment import CommandError, one_line, service_settings
+from kafka_access import KafkaAccess
 from settings import Settings
 
 _TOPIC_INTERVAL = 1.0  # seconds between two looks for a topic that is not there yet
@@ -18,19 +19,22 @@ _TOPIC_INTERVAL = 1.0  # seconds between two looks for a topic that is not there
 def events(args: argparse.Namespace) -> int:
     """`training events`: print every record as one line of JSON until Ctrl-C; `value` is the event, unchanged."""
     settings = service_settings()
+    access = KafkaAccess.of(settings)
     try:
-        asyncio.run(_follow(settings, args))
-    except KafkaConnectionError:
-        raise CommandError(f"No broker answers at {settings.kafka_bootstrap}.") from None
+        asyncio.run(_follow(settings, access, args))
+    except KafkaConnectionError as error:
+        reason = one_line(access.explain(error))
+        raise CommandError(f"No broker answers at {settings.kafka_bootstrap}: {reason}") from None
     return 0
 
 
-async def _follow(settings: Settings, args: argparse.Namespace) -> None:
-    await _wait_for_topic(settings)
+async def _follow(settings: Settings, access: KafkaAccess, args: argparse.Namespace) -> None:
+    await _wait_for_topic(settings, access)
     # Without a group: whoever watches takes no partition from an agent and leaves no offsets behind.
     consumer = AIOKafkaConsumer(
         settings.events_topic,
         bootstrap_servers=settings.kafka_bootstrap,
+        **access.options,
         group_id=None,
         auto_offset_reset="earliest" if args.from_beginning else "latest",
         metadata_max_age_ms=10_000,
@@ -47,9 +51,9 @@ async def _follow(settings: Settings, args: argparse.Namespace) -> None:
         await consumer.stop()
 
 
-async def _wait_for_topic(settings: Settings) -> None:
+async def _wait_for_topic(settings: Settings, access: KafkaAccess) -> None:
     # Asked for by name, a topic that is missing would be made by a broker that may, with partitions of its choosing.
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **access.options)
     await admin.start()
     try:
         said = False

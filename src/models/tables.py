@@ -148,6 +148,7 @@ outbox = sa.Table(
     sa.Column("request_id", sa.Text),
     sa.Column("payload", sa.Text, nullable=False),
     _moment("created_at"),
+    sa.Column("published_seq", sa.BigInteger),
     sa.Index("outbox_seq", "seq"),
     sa.Index("outbox_xid", "xid", "seq"),
     sa.Index("outbox_aggregate", "user_id", "aggregate_id", "version"),

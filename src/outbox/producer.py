@@ -7,7 +7,7 @@ acknowledged are published again by a new one: so a producer that wedges (aiokaf
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -15,18 +15,23 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     BrokerResponseError,
+    ClusterAuthorizationFailedError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     NoError,
     RecordListTooLargeError,
+    TopicAuthorizationFailedError,
     for_code,
     kafka_errors,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from models.outbox import LogRow
+from kafka_access import KafkaAccess
+from models.outbox import Found, LogRow
+from outbox.reader import read_beyond
 from outbox.records import Headers, headers, partition_of
-from outbox.relay import Outcome
+from outbox.relay import Outcome, TopicUnreadable
 from settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,10 +52,15 @@ kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)  # aiokafk
 
 # Of one record, and for good: everything else may pass.
 PERMANENT = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError)
+NOT_ALLOWED = (TopicAuthorizationFailedError.errno, ClusterAuthorizationFailedError.errno)  # of making a topic
 
 
 class TopicLostError(KafkaError):
     """The topic is gone; the next attempt makes it anew."""
+
+
+class TopicNotMadeError(KafkaError):
+    """The topic is not there, and this client may not make it: heals when somebody else does."""
 
 
 class TopicTooSmallError(KafkaError):
@@ -82,7 +92,7 @@ class KafkaProducer:
     `topics`, and others that rows name, are made where they are missing, with `partitions`, `replication` and
     `retention` (seconds). `timeout` (seconds) bounds one call of `publish`; aiokafka itself never gives up a batch of
     an idempotent producer. `extra` are headers that every record gets at the end; `divert` names a topic for all
-    records instead of their own.
+    records instead of their own. `access` is what is shown to the brokers.
     """
 
     def __init__(
@@ -97,8 +107,10 @@ class KafkaProducer:
         topics: Iterable[str] = (),
         extra: Headers | None = None,
         divert: str | None = None,
+        access: KafkaAccess | None = None,
     ) -> None:
         self._bootstrap = bootstrap
+        self._access = access or KafkaAccess()
         self._topics = frozenset(topics)
         self._idempotent = idempotent
         self._partitions = partitions
@@ -109,6 +121,7 @@ class KafkaProducer:
         self._divert = divert
         self._producer: AIOKafkaProducer | None = None
         self._known: set[str] = set()  # topics that are there and large enough
+        self._warned: set[str] = set()  # topics that are larger
         self._most: dict[tuple[str, int], int] = {}  # rows in a record batch, where larger ones were refused
 
     @classmethod
@@ -124,6 +137,7 @@ class KafkaProducer:
             topics=() if divert else (settings.events_topic,),
             extra=extra,
             divert=divert,
+            access=KafkaAccess.of(settings),
         )
 
     async def publish(self, rows: Sequence[LogRow], may_send: Callable[[], bool]) -> Outcome:
@@ -139,13 +153,28 @@ class KafkaProducer:
                 chains = await self._chains(producer, rows)
                 await self._send(producer, chains, may_send)
         except TimeoutError:
-            error = KafkaError(f"no acknowledgement within {self._timeout:g} s")
+            error = self._access.explain(KafkaError(f"no acknowledgement within {self._timeout:g} s"))
+        except KafkaConnectionError as failure:
+            error = self._access.explain(failure)
         except (KafkaError, OSError) as failure:
             error = failure
         except BaseException:
             await self.close()
             raise
         return await self._outcome(rows, chains, made, error)
+
+    async def beyond(self, topic: str, offsets: Mapping[str, int]) -> Found:
+        """What stands on the topic beyond `offsets`; see `outbox.relay.Producer`."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await read_beyond(self._bootstrap, self._access.options, topic, offsets)
+        except TimeoutError:
+            error = self._access.explain(KafkaError(f"no answer within {self._timeout:g} s"))
+        except KafkaConnectionError as failure:
+            error = self._access.explain(failure)
+        except KafkaError as failure:
+            error = failure
+        raise TopicUnreadable(f"{topic} cannot be read: {error!r}")
 
     async def close(self) -> None:
         """Throw the aiokafka producer away without a flush: what it has not sent, nobody sends."""
@@ -189,6 +218,7 @@ class KafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap,
+                **self._access.options,
                 client_id="training-relay",
                 acks="all",
                 enable_idempotence=self._idempotent,
@@ -215,13 +245,16 @@ class KafkaProducer:
             made.add(topic)
         elif len(partitions) < self._partitions:
             raise TopicTooSmallError(f"{topic} has {len(partitions)} partitions, {self._partitions} are configured")
-        elif len(partitions) > self._partitions:
+        elif len(partitions) > self._partitions and topic not in self._warned:
+            self._warned.add(topic)
             log.warning("the topic has more partitions than are used", extra={"topic": topic, "used": self._partitions})
         self._known.add(topic)
 
     async def _make(self, topic: str) -> None:
         config = {"retention.ms": str(int(self._retention * 1000))}
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=int(self._timeout * 1000))
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._bootstrap, **self._access.options, request_timeout_ms=int(self._timeout * 1000)
+        )
         try:
             await admin.start()
             answer = await admin.create_topics(
@@ -230,6 +263,12 @@ class KafkaProducer:
         finally:
             await admin.close()
         ((_, code, *_),) = answer.topic_errors  # type: ignore[attr-defined] # of every version of the answer
+        if code in NOT_ALLOWED:
+            wanted = ", ".join(f"{name}={value}" for name, value in config.items())
+            raise TopicNotMadeError(
+                f"{topic} is not there, or hidden from this client, which may not make it: it needs {self._partitions} "
+                f"partitions, {self._replication} replicas and {wanted}, and this client DESCRIBE, READ and WRITE on it"
+            )
         if code != NoError.errno:
             raise for_code(code)(topic)
         log.info("the topic is made", extra={"topic": topic, "partitions": self._partitions})

@@ -1,8 +1,10 @@
 """The Kafka record that an event of the log becomes: the same bytes, whoever publishes it and however often."""
 
 import struct
+from collections.abc import Iterable
 from functools import lru_cache
 
+from models.events import TrainingEvent
 from models.outbox import LogRow
 
 Headers = list[tuple[str, bytes]]
@@ -28,12 +30,40 @@ def headers(row: LogRow) -> Headers:
         ("ce_time", row.created_at.encode()),
         ("ce_subject", row.aggregate_id.encode()),
         ("ce_sequence", row.version.encode()),
-        ("ce_logseq", b"%d" % row.seq),
+        ("ce_logseq", b"%d" % (row.published_seq or row.seq)),
         _CONTENT_TYPE,
     ]
     if row.request_id is not None:
         made.append(("ce_requestid", row.request_id.encode()))
     return made
+
+
+def row_of(topic: str, key: bytes | None, value: bytes | None, given: Iterable[tuple[str, bytes]]) -> LogRow | None:
+    """The row of the log that became this record; None where it is none that `headers` could have made."""
+    if key is None or value is None:
+        return None
+    found = dict(given)
+    found.pop("replay", None)
+    try:
+        text = {name: found[name].decode() for name in found}
+        event = TrainingEvent.model_validate_json(value)
+        row = LogRow(
+            int(text["ce_logseq"]),
+            topic,
+            key.decode(),
+            text["ce_subject"],
+            text["ce_sequence"],
+            text["ce_id"],
+            text["ce_type"],
+            text["ce_time"],
+            text.get("ce_requestid"),
+            value.decode(),
+        )
+    except (KeyError, ValueError):
+        return None
+    said = (str(event.payload.user_id), str(event.payload.training_id), str(event.payload.version))
+    same = said == row[2:5] and (str(event.event_id), event.event_type) == row[5:7]
+    return row if same and dict(headers(row)) == found else None
 
 
 @lru_cache(maxsize=65_536)

@@ -7,6 +7,8 @@ It knows neither PostgreSQL nor Kafka: store, producer and clock are given to it
   when every earlier row of its partition is acknowledged. So the first occurrences of a training's events are in order
   whatever a relay that lost its lease still has under way.
 - `done` moves over acknowledged rows without a gap, in a statement that finds the fence unchanged or does nothing.
+- Before anything is published under a lease, what the topic holds beyond what the database remembers is compared with
+  the log: a database that was restored, or promoted without its tail, takes back what it lost.
 - When the database does not answer, nothing is known of the lease, and it is given up for lost.
 """
 
@@ -14,18 +16,23 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from models.errors import DatabaseUnavailable
-from models.outbox import Acquired, Batch, Held, Lease, LeaseLost, LogRow, TopicMark
+from models.outbox import Acquired, Adopted, Batch, Found, Held, Lease, LeaseLost, LogRow, TopicMark
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FIRST_DELAY = 0.05  # seconds before the first retry; doubled until
 LONGEST_DELAY = 2.0  # seconds
+
+
+class TopicUnreadable(Exception):
+    """What stands on a topic could not be read now; says why."""
 
 
 class CannotPublish(Exception):
@@ -61,6 +68,12 @@ class Producer(Protocol):
         broker is there, and its topics.
         """
 
+    async def beyond(self, topic: str, offsets: Mapping[str, int]) -> Found:
+        """What the topic holds beyond the last `offsets` of its partitions; of a partition that has none, all.
+
+        A topic that is missing holds nothing. Takes a bounded time. Raises `TopicUnreadable`.
+        """
+
     async def close(self) -> None:
         """Send nothing more, flush nothing, let go of the broker."""
 
@@ -73,6 +86,7 @@ class Store(Protocol):
     async def step(self, lease: Lease, topics: dict[str, TopicMark], *, move: bool) -> tuple[Lease, Batch, bool]: ...
     async def read(self, lease: Lease, after: int) -> Batch: ...
     async def advance(self, lease: Lease, topics: dict[str, TopicMark]) -> None: ...
+    async def adopt(self, lease: Lease, rows: list[LogRow]) -> tuple[Lease, Adopted]: ...
     async def rebase(self, lease: Lease) -> Lease: ...
     async def recover(self, lease: Lease) -> tuple[list[LogRow], int]: ...
     async def recovered(self, lease: Lease, done: int) -> Lease: ...
@@ -94,6 +108,7 @@ class RelayState:
     batches: int = 0
     last_batch: int = 0  # records
     held: int = 0  # aggregates whose events wait behind a refused one
+    adopted: int = 0  # events that the log had lost and this worker took back from the topic
 
 
 class Relay:
@@ -186,11 +201,58 @@ class Relay:
             log.error("the log was restored into another cluster: a new epoch begins after what was not published yet")
         elif taken.moved:
             log.error("the database was promoted, or restored on another timeline: a new epoch begins")
+        await self._reconcile(restored=self._mine.recovered_seq is not None)
+        if taken.moved:
+            for topic in self._topics:
+                self._on_topic_made_anew(topic)
         self._say(role="leader", epoch=self._mine.epoch, held=len(self._held))
         while self._mine.recovered_seq is not None:
             await self._recover()
         await self._publish_window(await self._store.read(self._mine, self._mine.done_seq))
         return True
+
+    async def _reconcile(self, *, restored: bool) -> None:
+        """Take back what the topics hold and the log has lost. `restored`: into another cluster."""
+        for topic, mark in self._topics.items():
+            adopted = 0
+            while True:
+                found = await self._patiently(partial(self._producer.beyond, topic, mark["offsets"]))
+                if found.foreign:
+                    log.warning("records of another make stand on the topic", extra={"count": found.foreign})
+                if found.rows:
+                    lease, outcome = await self._store.adopt(self._mine, found.rows)
+                    self._hold(lease)
+                    adopted += outcome.events
+                    if outcome.strange:
+                        log.error("events on the topic contradict the log", extra={"topic": topic, **outcome._asdict()})
+                    if outcome.events:
+                        log.error(
+                            "the database had lost events that were published: they are taken back from the topic",
+                            extra={"topic": topic, "epoch": lease.epoch, **outcome._asdict()},
+                        )
+                if any(mark["offsets"].get(partition) != offset for partition, offset in found.offsets.items()):
+                    mark["offsets"].update(found.offsets)
+                    self._unstored = True
+                if not found.more:
+                    break
+            if adopted or restored:
+                # The derived tables went back with the database, while their readers stand where they stood.
+                mark["generation"] += 1
+                await self._renew()
+                self._say(adopted=self.state.adopted + adopted)
+                self._on_topic_made_anew(topic)
+
+    async def _patiently(self, look: Callable[[], Awaitable[Found]]) -> Found:
+        delay, failing_since = FIRST_DELAY, self._clock()
+        while True:
+            try:
+                return await self._while_renewing(look())
+            except TopicUnreadable as error:
+                self._say(error=str(error))
+                if self._clock() - failing_since > self._patience:
+                    raise CannotPublish(str(error)) from error
+            await self._while_renewing(asyncio.sleep(delay * (0.5 + self._jitter())))
+            delay = min(2 * delay, LONGEST_DELAY)
 
     def _hold(self, lease: Lease, renewed: float | None = None) -> None:
         self._lease = lease
@@ -243,7 +305,7 @@ class Relay:
     # Windows
 
     async def _publish_windows(self) -> None:
-        while True:
+        while not self.halted:  # or the rest of a window that was taken over is not published yet
             asked = self._clock()
             move = self._unstored or asked > self._deadline - self._lease_seconds * 2 / 3
             lease, batch, wanted = await self._store.step(self._mine, self._topics, move=move)
@@ -325,6 +387,8 @@ class Relay:
         outcome = await self._while_renewing(self._producer.publish((), self._may_send))
         self._note(outcome, 0)
         if outcome.error is not None:
+            if self.state.error != _text(outcome.error):
+                log.warning("the broker is not ready: %s", _text(outcome.error))
             self._say(error=_text(outcome.error))
             self._prepare_at = self._clock() + LONGEST_DELAY
         return outcome.error is None

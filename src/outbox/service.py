@@ -28,7 +28,8 @@ class OutboxService:
     """What a worker runs of the outbox. Nothing it does raises or waits for Kafka or PostgreSQL but `stop`.
 
     `database` is the worker's; the relay has connections of its own, so that it never waits behind requests.
-    `on_topic_made_anew` is called when a topic was lost and made anew: what was in it and was not read is in the log.
+    `on_topic_made_anew` is called when a topic was lost and made anew, or the database restored or promoted: what was
+    to be read from the topic is in the log.
     """
 
     def __init__(
@@ -38,7 +39,12 @@ class OutboxService:
         self._database = database
         self._on_topic_made_anew = on_topic_made_anew
         self._relay_database = Database(
-            settings.database_url, pool_size=3, name=f"{settings.consumer_group}-relay", options=PLANNER
+            settings.worker_url,
+            pool_size=3,
+            # Who is not answered for as long as the lease lasts has lost it, and learns so.
+            statement_timeout=settings.relay_lease,
+            name=f"{settings.consumer_group}-relay",
+            options=PLANNER,
         )
         owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:12]}"
         self._relay = Relay(
@@ -49,7 +55,11 @@ class OutboxService:
             on_topic_made_anew=self._made_anew,
         )
         self._woken = asyncio.Event()
-        self._waker = Waker(self._relay_database, leads=lambda: self._relay.leads, wake=self._woken.set)
+        self._ear = self._relay_database
+        if settings.database_listen_url:
+            url = settings.database_listen_url.get_secret_value()
+            self._ear = Database(url, pool_size=1, name=f"{settings.consumer_group}-listen")
+        self._waker = Waker(self._relay_database, self._ear, leads=lambda: self._relay.leads, wake=self._woken.set)
         self._draining: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -87,6 +97,7 @@ class OutboxService:
                 for task in self._tasks.copy():
                     await end(task)
                 await self._relay.stop()
+                await self._ear.close()
                 await self._relay_database.close()
 
     async def _drain(self) -> None:

@@ -13,12 +13,13 @@ from faust.app.base import BootStrategy
 from faust.types.transports import TransportT
 from mode.types import ServiceT
 
+from kafka_access import KafkaAccess
 from runtime.batches import WholeFetches
 from runtime.consumer import Consumer
 from runtime.health import Consumption, consumption
 from runtime.recovery import Tables
 from runtime.timers import Tasks, Timer, TimerHealth
-from runtime.web import Web
+from runtime.web import Limits, Web
 from runtime.worker import Worker, exit_after
 
 
@@ -47,10 +48,10 @@ class Boot(BootStrategy):
 class App(faust.App):
     """A Faust app that serves HTTP and runs its timers with or without Kafka, loses no record, and stops in time.
 
-    `bootstrap` is host:port[,host:port…]; `id` is also the consumer group's. One fetch has at most `fetch_records`
-    records. A stop lets requests, agents and timers finish for half of `stop_grace` seconds and is over after the whole
-    of it. A worker that dies is noticed by its group after `session_timeout` seconds. Where Kafka's own defaults or
-    Faust's would not do, the value here says why.
+    `bootstrap` is host:port[,host:port…], reached by `access`; `id` is also the consumer group's. One fetch has at most
+    `fetch_records` records. A stop lets requests, agents and timers finish for half of `stop_grace` seconds and is over
+    after the whole of it. A worker that dies is noticed by its group after `session_timeout` seconds. Where Kafka's own
+    defaults or Faust's would not do, the value here says why.
 
     Subclasses mount their routes in `setup_web`; agents iterate `runtime.batches.batches(stream)`; `every` makes
     timers. There are no tables (F10): upstream only logs a failed send to a changelog, and commits the offset anyway.
@@ -65,20 +66,24 @@ class App(faust.App):
         id: str,  # noqa: A002 - Faust's name for it
         *,
         bootstrap: str,
+        access: KafkaAccess | None = None,
         web_host: str,
         web_port: int,
         web_options: Mapping[str, Any] | None = None,
+        web_limits: Limits | None = None,
         fetch_records: int = 500,
         stop_grace: float = 8.0,
-        session_timeout: float = 8.0,
-        heartbeat_interval: float = 2.0,
-        rebalance_timeout: float = 20.0,
-        request_timeout: float = 40.0,
+        session_timeout: float = 6.0,
+        heartbeat_interval: float = 1.5,
+        rebalance_timeout: float = 8.0,
+        request_timeout: float = 10.0,
         commit_interval: float = 1.0,
         metadata_interval: float = 5.0,
     ) -> None:
+        self.access = access or KafkaAccess()
         self.stop_grace = stop_grace
         self.drain_timeout = stop_grace / 2
+        self.web_limits = web_limits or Limits()
         self.rebalancing_since = time.monotonic()
         self._web_mounted = False
         self._timers: list[Timer] = []
@@ -168,7 +173,7 @@ class App(faust.App):
         """Nothing: Faust's producer is not started."""
 
     def _new_web(self) -> Web:
-        return Web(self, grace=self.drain_timeout)
+        return Web(self, grace=self.drain_timeout, limits=self.web_limits)
 
     def _new_transport(self) -> TransportT:
         transport = super()._new_transport()

@@ -1,10 +1,8 @@
 """What an agent is given: whole fetches, acknowledged by hand once their effect is committed elsewhere."""
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from aiokafka import ConsumerRecord
 from faust import Stream
@@ -12,14 +10,9 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP, EventT, StreamT
 
 Record = ConsumerRecord[bytes | None, bytes | None]
-T = TypeVar("T")
 
 FETCHES = 8  # fetches joined into one batch at most: a round of a topic's partitions
 LINGER = 0.05  # seconds that a batch waits for further fetches: a batch of few records costs as much as a large one
-FIRST_PAUSE = 0.1  # seconds before the second attempt; doubled for each further one
-LONGEST_PAUSE = 5.0  # seconds
-
-log = logging.getLogger(__name__)
 
 
 class Fetch:
@@ -70,33 +63,8 @@ async def batches(stream: StreamT[Any], *, fetches: int = FETCHES, linger: float
 
     F7: nothing is acknowledged but by `Batch.ack`. Upstream's `take()` and its plain iteration acknowledge, and commit,
     what the agent held when it raised, was cancelled, or the worker crashed (faust/streams.py: the ack stands in
-    `finally`; faust-streaming/faust#527, #315). The agent must not raise either: see `forever`.
+    `finally`; faust-streaming/faust#527, #315). The agent must not raise either: it is
+    started anew then, and what it held is lost to it (F6).
     """
     async for events in cast("Stream[Any]", stream).noack_take(fetches, within=linger):
         yield Batch([record for event in events for record in event.value], stream, events)
-
-
-async def forever(work: Callable[[], Awaitable[T]], what: str) -> T:
-    """The result of `work()`, tried again after a pause as long as it raises: for what will be well again (a database
-    that is away). `what` names it in the log.
-
-    F6: an agent that raises is started anew and what it held is lost to it. Only a genuine cancellation passes.
-    """
-    pause = FIRST_PAUSE
-    while True:
-        try:
-            return await work()
-        except asyncio.CancelledError:
-            if cancelled():
-                raise
-            log.exception("%s: cancelled by nobody; again in %.1f s", what, pause)
-        except Exception:
-            log.exception("%s failed; again in %.1f s", what, pause)
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
-
-
-def cancelled() -> bool:
-    """Whether somebody asked this task to end. aiopg raises CancelledError by itself too (F9; aio-libs/aiopg#537)."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

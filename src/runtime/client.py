@@ -19,12 +19,15 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.threads import QueueServiceThread
 
+from kafka_access import KafkaAccess
+
 log = logging.getLogger(__name__)
 
 CONNECT_PAUSE = 1.0  # seconds between attempts to find the brokers
 COMMIT_TIMEOUT = 3.0  # seconds; a commit that takes longer is made again
 LEAVE_TIMEOUT = 2.0  # seconds that leaving the group may take
 SEEK_TIMEOUT = 10.0  # seconds that asking for the committed offsets may take
+FETCH_WAIT = 50  # milliseconds
 
 # A client that asks about a missing topic makes it, with the broker's default number of partitions, on brokers where
 # `auto.create.topics.enable` is on, as it is by default. No client of this process does; aiokafka 0.14 (client.py) has
@@ -61,13 +64,19 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     mundane_level = "debug"
 
     async def on_start(self) -> None:
+        access: KafkaAccess = self.app.access  # type: ignore[attr-defined] # `runtime.app.App`'s
         while not self.should_stop:
             consumer: Any = self._create_consumer(loop=self.thread_loop)
             consumer._partition_assignment_strategy = (Assignor,)
+            for name, value in access.options.items():  # Faust's own credentials are read once for all
+                setattr(consumer._client, f"_{name}", value)
+            # For so long a broker holds back the answer about partitions that have nothing new, and with it, since one
+            # request to it is under way at a time, whatever is asked for next. Upstream's is 1500, and no setting.
+            consumer._fetch_max_wait_ms = FETCH_WAIT
             try:
                 found = not (await self.wait(consumer.start())).stopped
             except (KafkaError, OSError) as error:
-                log.warning("waiting for Kafka: %s", error)
+                log.warning("waiting for Kafka: %s", access.refused or error)
                 found = False
             if found:
                 self._consumer = consumer

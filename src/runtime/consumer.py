@@ -17,6 +17,7 @@ from runtime.client import ConsumerThread, TopicLostError
 log = logging.getLogger(__name__)
 
 CHECK_INTERVAL = 1.0  # seconds
+PAUSED_POLL = 0.02  # seconds
 
 
 class Ledger:
@@ -76,6 +77,17 @@ class Consumer(driver.Consumer):
         message = super()._to_message(tp, record)
         self._ledgers[tp].deliver(message)
         return message
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:
+        """Upstream's wait ends after `timeout` (1 s) whatever is resumed meanwhile, and so does its sleep while all are
+        paused: partitions that an agent was slow on would stay idle for that long.
+        """
+        if not self._paused_partitions:
+            return await super()._wait_next_records(timeout)
+        if self.flow_active and not self._get_active_partitions():
+            await asyncio.sleep(PAUSED_POLL)
+            return {}, set()
+        return await super()._wait_next_records(PAUSED_POLL)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """F12: the offsets between two messages are not gaps, they are a fetch."""

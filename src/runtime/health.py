@@ -36,6 +36,7 @@ class Consumption:
     partitions: tuple[Partition, ...]
     silent: float | None  # seconds since the last answer to a fetch, of the quietest partition; None: none yet
     idle: float | None  # seconds since a fetch was acknowledged; None: none yet
+    refused: str | None = None  # why the newest connection to a broker could not be made; None when it was
 
     @property
     def lag(self) -> int | None:
@@ -47,12 +48,13 @@ class Consumption:
     @property
     def trouble(self) -> str | None:
         """Why nothing is being consumed now, or None."""
+        why = "" if self.refused is None else f": {self.refused}"
         if not self.connected:
-            return "Kafka has not been found yet"
+            return f"Kafka has not been found yet{why}"
         if self.rebalancing is not None:
             return f"joining the consumer group for {self.rebalancing:.0f} s"
         if self.silent is not None and self.silent > SILENCE:
-            return f"Kafka has not answered a fetch for {self.silent:.0f} s"
+            return f"Kafka has not answered a fetch for {self.silent:.0f} s{why}"
         return None
 
 
@@ -76,4 +78,5 @@ def consumption(app: "App") -> Consumption:
         ),
         silent=max(time.time() - min(answered) / 1000, 0.0) if answered else None,
         idle=None if consumer.acked_at is None else now - consumer.acked_at,
+        refused=app.access.refused,
     )

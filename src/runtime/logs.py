@@ -1,6 +1,7 @@
 """Logs of the worker: one line an event, as JSON or for a terminal, from structlog and the standard library alike."""
 
 import logging
+import re
 import sys
 import time
 from typing import Any
@@ -10,6 +11,9 @@ import structlog
 
 PERIOD = 10.0  # seconds
 REMEMBERED = 1000  # different messages
+# What orders terminals about or ends a line for some reader, and is no ASCII control character, which JSON escapes.
+_UNSEEN = re.compile("[\x80-\x9f\u2028\u2029]")
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 # Loggers of libraries, and of `runtime`, whose classes are Faust's: nothing below a warning (unless all is wanted), and
 # no floods.
@@ -57,7 +61,10 @@ def configure(level: str, style: str) -> None:
     if style == "json":
         ending: list[Any] = [structlog.processors.format_exc_info, _json]
     else:
-        ending = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        ending = [structlog.processors.format_exc_info, _visible, renderer]
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Throttle())
     handler.setFormatter(
@@ -87,4 +94,19 @@ def configure(level: str, style: str) -> None:
 
 def _json(_: object, __: str, event: structlog.typing.EventDict) -> str:
     first = {name: event.pop(name) for name in ("timestamp", "level", "logger")} | {"message": event.pop("event")}
-    return orjson.dumps({**first, **event}, default=str).decode()
+    line = orjson.dumps({**first, **event}, default=str).decode()
+    return line if line.isascii() else _UNSEEN.sub(_escape, line)
+
+
+def _visible(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """For a terminal: nothing in a value moves the cursor or begins a line. The lines of a traceback are indented."""
+    for name, value in event.items():
+        if name == "exception":
+            event[name] = "\n".join("  " + _CONTROL.sub(_escape, line) for line in str(value).split("\n"))
+        elif isinstance(value, str):
+            event[name] = _CONTROL.sub(_escape, value)
+    return event
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

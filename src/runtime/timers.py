@@ -9,8 +9,6 @@ from typing import Any
 
 from mode import Service
 
-from runtime.batches import cancelled
-
 log = logging.getLogger(__name__)
 
 
@@ -81,3 +79,9 @@ class Tasks(Service):
 
     async def on_stop(self) -> None:
         await self._wait_for_futures(timeout=self._grace)
+
+
+def cancelled() -> bool:
+    """Whether somebody asked this task to end. aiopg raises CancelledError by itself too (F9; aio-libs/aiopg#537)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

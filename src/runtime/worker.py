@@ -1,6 +1,7 @@
 """The process: signals, exit codes, and a stop that ends."""
 
 import faulthandler
+import gc
 import logging
 import os
 import sys
@@ -12,6 +13,8 @@ import faust
 
 log = logging.getLogger(__name__)
 
+GARBAGE = 20_000  # allocations between two collections of the youngest objects; Python's default is 700
+
 
 class Worker(faust.Worker):
     """Upstream's (faust/worker.py, mode/worker.py) with these departures.
@@ -20,11 +23,19 @@ class Worker(faust.Worker):
     - SIGUSR1 and SIGUSR2 write the stacks of all threads to stderr. Upstream's SIGUSR2 opens pdb, which hangs the
       process, and its SIGUSR1 prints local variables, secrets and personal data among them.
     - Standard output is not redirected into the log.
+    - Modules and the app are kept out of garbage collection, which else walks through all of them while records are
+      folded and requests wait.
     """
 
     def __init__(self, app: Any, *services: Any, **options: Any) -> None:
         super().__init__(app, *services, **options | {"redirect_stdouts": False, "override_logging": False})
         self.spinner = None
+
+    async def on_first_start(self) -> None:
+        await super().on_first_start()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GARBAGE, 20, 20)
 
     def _on_sigusr1(self) -> None:
         faulthandler.dump_traceback(sys.stderr)

@@ -30,6 +30,7 @@ _KEEPALIVE = {
 _AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
+_OPTION = re.compile(r"-c (\w+)=(\S+)")
 
 extras.register_uuid()  # type: ignore[no-untyped-call]
 
@@ -56,7 +57,8 @@ aiopg.connection.Connection = _Connection  # type: ignore[misc] # the pool makes
 class Prepared:
     """A statement that each connection plans once: for the main path, whose planning takes as long as its work.
 
-    `sql` has psycopg2's named parameters; `types` names the types of those that are not text.
+    `sql` has psycopg2's named parameters; `types` names the types of those that are not text. Behind a pooler, where a
+    transaction may meet a server that prepared nothing, or another statement of this name, it is sent whole: `plain`.
     """
 
     def __init__(self, name: str, sql: str, types: Mapping[str, str]) -> None:
@@ -65,24 +67,36 @@ class Prepared:
         self.name = name
         self.prepare = f"PREPARE {name} ({', '.join(types.get(name, 'text') for name in names)}) AS {numbered}"
         self.execute = f"EXECUTE {name} ({', '.join(f'%({name})s' for name in names)})"
+        self.plain = _PARAMETER.sub(lambda match: f"{match[0]}::{types.get(match[1], 'text')}", sql)
 
 
 class Cursor:
     """Runs statements on one connection."""
 
-    def __init__(self, database: "Database", cursor: Any, timeout: float) -> None:
+    def __init__(self, database: "Database", cursor: Any, timeout: float, local: str) -> None:
         self._database = database
         self._cursor = cursor
         self._timeout = timeout
+        self._local = local
+
+    async def begin(self, begin: str, settings: str = "") -> None:
+        """Begin a transaction, with `SET LOCAL`s of its own; this cursor's later statements belong to it."""
+        local, self._local = self._local, ""
+        await self._run(f"{begin}; {local}{settings}", None)
 
     async def execute(self, sql: str | Prepared, parameters: Parameters | None = None) -> int:
         """Run a statement; return the number of rows that it touched (-1 where that has no meaning)."""
-        if isinstance(sql, Prepared):
-            prepared: set[str] = self._cursor.connection.__dict__.setdefault("prepared", set())
-            if sql.name not in prepared:
-                await self.execute(sql.prepare)
-                prepared.add(sql.name)
-            sql = sql.execute
+        if not isinstance(sql, Prepared):
+            return await self._run(self._local + sql, parameters)
+        if self.pooled:
+            return await self._run(self._local + sql.plain, parameters)
+        prepared: set[str] = self._cursor.connection.__dict__.setdefault("prepared", set())
+        if sql.name not in prepared:
+            await self._run(sql.prepare, None)
+            prepared.add(sql.name)
+        return await self._run(sql.execute, parameters)
+
+    async def _run(self, sql: str, parameters: Parameters | None) -> int:
         self._database.statements += 1
         await self._cursor.execute(sql, parameters, timeout=self._timeout)
         return int(self._cursor.rowcount)
@@ -98,6 +112,11 @@ class Cursor:
         await self.execute(sql, parameters)
         row: Row | None = await self._cursor.fetchone()
         return row
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a pooler stands between: what a session would keep (LISTEN, temporary tables) is not kept."""
+        return bool(self._cursor.connection.__dict__["pooled"])
 
     @property
     def broken(self) -> bool:
@@ -116,6 +135,9 @@ class Database:
     Guarantees: every way in which PostgreSQL can be away (refused, cut, frozen, out of connections, a statement ended
     by its time limit) becomes `DatabaseUnavailable`; a caller that is cancelled never hands a connection inside a
     transaction to the next one; the pool heals by itself when PostgreSQL is back.
+
+    A pooler in between (pgbouncer in transaction mode, and the like) is noticed, and nothing is left to the session
+    then: settings go with every transaction, and nothing is prepared.
     """
 
     def __init__(
@@ -131,13 +153,20 @@ class Database:
         """PostgreSQL need not be there yet: connections are made when they are wanted.
 
         `url` is libpq's URL or key=value string; `pool_timeout` (to get a connection) and `statement_timeout` (of one
-        statement, kept by PostgreSQL and by the client) are in seconds; `options` are more of libpq's options.
+        statement, kept by PostgreSQL and by the client) are in seconds; `options` are more settings of PostgreSQL's, as
+        libpq's options: `-c name=value …`.
         """
-        every = (
-            f"-c statement_timeout={int(statement_timeout * 1000)} "
-            f"-c idle_in_transaction_session_timeout=60000 -c timezone=UTC -c jit=off {options}"
-        )
-        self._conninfo = conninfo(url, options=every, application_name=name, **_KEEPALIVE)
+        self._settings = {
+            "statement_timeout": str(int(statement_timeout * 1000)),
+            "idle_in_transaction_session_timeout": "60000",
+            "timezone": "UTC",
+            "jit": "off",
+            **dict(_OPTION.findall(options)),
+        }
+        self._local = self._set("SET LOCAL")
+        # Of the connection that was made last; None before the first.
+        self.pooled: bool | None = None
+        self._conninfo = conninfo(url, application_name=name, **_KEEPALIVE)
         self._pool_size = pool_size
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
@@ -157,10 +186,29 @@ class Database:
                 enable_hstore=False,
                 enable_uuid=False,
                 echo=False,
-                on_connect=_on_connect,
+                on_connect=self._on_connect,
                 pool_recycle=-1,
             )
         return self._open_pool
+
+    def _set(self, how: str) -> str:
+        return "".join(f"{how} {name} = '{value}'; " for name, value in self._settings.items())
+
+    async def _on_connect(self, connection: Any) -> None:
+        extras.register_default_json(connection.raw, loads=orjson.loads)
+        extras.register_default_jsonb(connection.raw, loads=orjson.loads)
+        try:
+            cursor = await connection.cursor()
+            await cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = await cursor.fetchone()
+            # A pooler gives every client a process id of its own making: the server's may be another's tomorrow.
+            self.pooled = connection.__dict__["pooled"] = pid != connection.raw.get_backend_pid()
+            if not self.pooled:
+                await cursor.execute(self._set("SET"))
+            cursor.close()
+        except BaseException:
+            connection.close()
+            raise
 
     async def close(self) -> None:
         """Close every connection; statements under way are waited for."""
@@ -206,7 +254,7 @@ class Database:
             async with self._connection() as connection:
                 cursor = await connection.cursor()
                 try:
-                    yield Cursor(self, cursor, timeout)
+                    yield Cursor(self, cursor, timeout, self._local if connection.__dict__["pooled"] else "")
                 finally:
                     cursor.close()
         except asyncio.CancelledError:
@@ -226,10 +274,9 @@ class Database:
 
         `statement_timeout` (seconds) replaces the pool's within this transaction.
         """
-        if statement_timeout is not None:
-            begin = f"{begin}; SET LOCAL statement_timeout = {int(statement_timeout * 1000)}"
+        more = "" if statement_timeout is None else f"SET LOCAL statement_timeout = {int(statement_timeout * 1000)}"
         async with self.session(statement_timeout=statement_timeout) as cursor:
-            await cursor.execute(begin)
+            await cursor.begin(begin, more)
             try:
                 yield cursor
             except BaseException:
@@ -257,8 +304,3 @@ class Database:
 def conninfo(url: str, **more: str) -> str:
     """libpq's key=value form of a URL (SQLAlchemy's driver suffix is dropped) or key=value string, with `more`."""
     return str(extensions.make_dsn(url.replace("postgresql+psycopg2://", "postgresql://", 1), **more))
-
-
-async def _on_connect(connection: Any) -> None:
-    extras.register_default_json(connection.raw, loads=orjson.loads)
-    extras.register_default_jsonb(connection.raw, loads=orjson.loads)

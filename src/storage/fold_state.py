@@ -11,7 +11,7 @@ from datetime import datetime
 from storage.database import Database, Row
 
 _UNFOLDED = """
-SELECT o.topic, o.seq, o.event_id, o.user_id, o.payload
+SELECT o.topic, o.seq, coalesce(o.published_seq, o.seq), o.event_id, o.user_id, o.payload
 FROM analytics.unfolded u JOIN outbox o ON o.seq = u.seq AND o.created_at = u.created_at
 WHERE u.seq > %(after)s ORDER BY u.seq LIMIT %(limit)s
 """
@@ -62,9 +62,9 @@ class LoggedEvent:
 
     @classmethod
     def of(cls, row: Row) -> "LoggedEvent":
-        """Of a row (topic, seq, event_id, user_id, payload) of the outbox."""
-        topic, seq, event_id, user_id, payload = row
-        headers = (("ce_id", str(event_id).encode()), ("ce_logseq", str(seq).encode()))
+        """Of a row (topic, seq, the seq that its record names, event_id, user_id, payload) of the outbox."""
+        topic, seq, published_seq, event_id, user_id, payload = row
+        headers = (("ce_id", str(event_id).encode()), ("ce_logseq", str(published_seq).encode()))
         return cls(topic, -1, seq, str(user_id).encode(), payload.encode(), headers)
 
 

@@ -1,28 +1,34 @@
 """Brings a database to the schema of this version, and loads the catalogue of movements."""
 
+from contextlib import closing
+
 import psycopg2
 from alembic import command
 from alembic.config import Config
 
 from storage.database import conninfo
 from storage.exercises import load_catalogue
+from storage.roles import grant, make_roles
 from storage.schema import MIGRATIONS
 
 
-def migrate(owner_url: str, revision: str = "head") -> None:
+def migrate(owner_url: str, revision: str = "head") -> list[str]:
     """Run every migration up to `revision`, then load the seed catalogue. Running it again changes nothing.
 
-    `owner_url` names the role that owns the schema. Raises SQLAlchemy's `OperationalError` when the database
-    cannot be reached.
+    `owner_url` names the role that owns the schema, and the database or its schema `public`. Returns the roles that the
+    server lacks and the owner may not make: without `training_worker`, workers must connect as the owner.
+
+    Raises SQLAlchemy's `OperationalError` when the database cannot be reached, and its `ProgrammingError`, whose `orig`
+    is psycopg2's `InsufficientPrivilege`, when the owner may not do what is needed.
     """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["url"] = owner_url
     command.upgrade(config, revision)
-    if revision == "head":
-        connection = psycopg2.connect(conninfo(owner_url))
-        try:
-            with connection, connection.cursor() as cursor:
-                load_catalogue(cursor, MIGRATIONS / "seed")
-        finally:
-            connection.close()
+    if revision != "head":
+        return []
+    with closing(psycopg2.connect(conninfo(owner_url))) as connection:
+        make_roles(connection)
+        with connection, connection.cursor() as cursor:
+            load_catalogue(cursor, MIGRATIONS / "seed")
+            return grant(cursor)

@@ -16,10 +16,11 @@ from uuid import UUID
 
 import orjson
 
-from models.outbox import Acquired, Batch, Held, Lease, LeaseLost, LogRow, OutboxStatus, TopicMark
+from models.outbox import Acquired, Adopted, Batch, Held, Lease, LeaseLost, LogRow, OutboxStatus, TopicMark
 from storage.database import Database, Parameters, Prepared, Row
 from storage.outbox_statements import (
     ACQUIRE,
+    ADOPT,
     ADVANCE,
     ASK,
     ASKED,
@@ -73,7 +74,7 @@ class OutboxStore:
 
     async def release(self, lease: Lease, topics: dict[str, TopicMark]) -> None:
         """Store what is acknowledged, and let another relay take over at once. Raises no `LeaseLost`."""
-        row = {"fence": lease.fence, "done": lease.done_seq, "topics": orjson.dumps(topics).decode()}
+        row = {"fence": lease.fence, "hi": lease.hi, "done": lease.done_seq, "topics": orjson.dumps(topics).decode()}
         await self._database.execute(RELEASE, row)
 
     async def step(self, lease: Lease, topics: dict[str, TopicMark], *, move: bool) -> tuple[Lease, Batch, bool]:
@@ -111,6 +112,21 @@ class OutboxStore:
         }
         await self._move(ADVANCE, row)
 
+    async def adopt(self, lease: Lease, rows: list[LogRow]) -> tuple[Lease, Adopted]:
+        """Take back into the log, and into the trainings, those of `rows` that are not there: the database lost them.
+
+        Their places in the log are new, and count as published. A write of the same training that was taken since then
+        and is not published gets the next version.
+        """
+        found = [dict(zip(LogRow._fields, row, strict=True)) for row in rows]
+        row = await self._database.one(ADOPT, {"fence": lease.fence, "found": orjson.dumps(found).decode()})
+        if row is None or row[0] is None:
+            raise LeaseLost
+        events, renumbered, strange, top = row
+        if events:
+            lease = replace(lease, epoch=lease.epoch + 1, top_seq=top, last_seq=max(lease.last_seq, top))
+        return lease, Adopted(events, renumbered, strange)
+
     async def rebase(self, lease: Lease) -> Lease:
         """Begin a new epoch in a cluster that the log was restored into. Waits 2 s at most for open writers."""
         row = await self._database.one(REBASE, {"fence": lease.fence})
@@ -135,8 +151,8 @@ class OutboxStore:
         base = await self._database.one(RECOVERED_ALL, row)
         if base is None:
             raise LeaseLost
-        floor = lease.floor_seq
-        return replace(lease, lo=base[0], hi=base[0], top_seq=floor, last_seq=floor, done_seq=0, recovered_seq=None)
+        top = max(lease.floor_seq, lease.top_seq)
+        return replace(lease, lo=base[0], hi=base[0], top_seq=top, last_seq=top, done_seq=0, recovered_seq=None)
 
     async def quarantine(self, lease: Lease, row: LogRow, error: str) -> None:
         """Keep an event that the broker refuses for good; its aggregate's later events wait behind it."""
@@ -237,15 +253,20 @@ async def notify(database: Database) -> None:
     await database.execute(f"NOTIFY {CHANNEL}")
 
 
-async def listen(database: Database, heard: Callable[[], bool]) -> None:
-    """Call `heard` for every `notify`, until it returns False. Keeps one connection. Raises `DatabaseUnavailable`."""
+async def listen(database: Database, heard: Callable[[], bool]) -> bool:
+    """Call `heard` for every `notify`, until it returns False. Keeps one connection. Raises `DatabaseUnavailable`.
+
+    Returns whether anything can be heard: not behind a pooler, which keeps no `LISTEN`.
+    """
     async with database.session() as cursor:
+        if cursor.pooled:
+            return False
         await cursor.execute(f"LISTEN {CHANNEL}")
         try:
             while True:
                 await cursor.notifications.get()
                 if not heard():
-                    return
+                    return True
         finally:
             if not cursor.broken:
                 await cursor.execute(f"UNLISTEN {CHANNEL}")

@@ -14,7 +14,7 @@ _TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit
 _CLUSTER = "(SELECT system_identifier FROM pg_control_system())"
 _LEASE = "clock_timestamp() + %(lease)s * interval '1 second'"
 _COLUMNS = """seq, topic, user_id::text, aggregate_id::text, version::text, event_id::text, event_type,
-           rfc3339(created_at), request_id, payload"""
+           rfc3339(created_at), request_id, payload, published_seq"""
 
 
 def bounded(rows: str) -> str:
@@ -55,10 +55,15 @@ _TYPES = {
     "xmax": "xid8",
 }
 
+# On another timeline the derived tables may have gone back while their readers stand where they stood: as after a loss
+# of the topic, they are folded from the log.
 ACQUIRE = f"""
 UPDATE outbox_cursor
 SET fence = fence + 1, owner = %(owner)s, lease_until = {_LEASE},
-    timeline = {_TIMELINE}, epoch = epoch + (timeline <> {_TIMELINE})::integer
+    timeline = {_TIMELINE}, epoch = epoch + (timeline <> {_TIMELINE})::integer,
+    topics = CASE WHEN timeline = {_TIMELINE} THEN topics ELSE coalesce((
+        SELECT jsonb_object_agg(key, jsonb_set(value, '{{generation}}', to_jsonb((value -> 'generation')::integer + 1)))
+        FROM jsonb_each(topics)), '{{}}') END
 WHERE lease_until < clock_timestamp() OR owner = %(owner)s
 RETURNING fence, epoch, lo::text, hi::text, top_seq, greatest(top_seq, done_seq), done_seq, floor_seq, recovered_seq,
           topics, old.timeline <> new.timeline,
@@ -98,17 +103,23 @@ WHERE fence = %(fence)s
     _TYPES,
 )
 
+# A step that was cancelled may have opened the next window after all: that one's rows are not done.
 RELEASE = """
-UPDATE outbox_cursor SET done_seq = %(done)s, topics = %(topics)s, owner = '', lease_until = '-infinity'
+UPDATE outbox_cursor
+SET done_seq = CASE hi::text WHEN %(hi)s THEN %(done)s ELSE done_seq END, topics = %(topics)s, owner = '',
+    lease_until = '-infinity'
 WHERE fence = %(fence)s
 """
 
+ADOPT = "SELECT * FROM outbox_adopt(%(fence)s, %(found)s)"
+
 REBASE = "SELECT outbox_rebase(%(fence)s)"
 
-# What the old snapshots had not published. What is younger may bear a transaction id of this cluster: it is sent again.
+# What the old snapshots had not published; transaction 2 bears what came from the topic. What is younger may bear a
+# transaction id of this cluster: it is sent again.
 RECOVER = bounded("""
     SELECT o.* FROM outbox o, outbox_cursor
-    WHERE seq > %(after)s AND seq <= %(last)s
+    WHERE seq > %(after)s AND seq <= %(last)s AND xid <> '2'
       AND (NOT pg_visible_in_snapshot(xid, lo) AND NOT (pg_visible_in_snapshot(xid, hi) AND seq <= done_seq)
            OR created_at >= recover_since)
     ORDER BY seq LIMIT %(batch)s""")
@@ -117,8 +128,8 @@ RECOVERED = f"UPDATE outbox_cursor SET recovered_seq = %(done)s, lease_until = {
 
 RECOVERED_ALL = f"""
 UPDATE outbox_cursor
-SET lo = base, hi = base, top_seq = floor_seq, done_seq = 0, base = NULL, recovered_seq = NULL, recover_since = NULL,
-    lease_until = {_LEASE}, moved_at = clock_timestamp()
+SET lo = base, hi = base, top_seq = greatest(floor_seq, top_seq), done_seq = 0, base = NULL, recovered_seq = NULL,
+    recover_since = NULL, lease_until = {_LEASE}, moved_at = clock_timestamp()
 WHERE fence = %(fence)s RETURNING hi::text
 """
 

@@ -22,6 +22,8 @@ async def schema_trouble(database: Database) -> str | None:
         row = await database.one(_REVISION)
     except psycopg2.errors.UndefinedTable:
         row = None
+    except psycopg2.errors.InsufficientPrivilege as error:
+        return f"The worker's role has not the rights that `training migrate` gives: {str(error).strip()}."
     if row is None:
         return "The database has no schema yet: run the migrations."
     if row[0] in known[:-1]:

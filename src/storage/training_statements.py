@@ -99,7 +99,7 @@ WITH {key}created AS (
 ), {children}, {log}
 SELECT {answer}, created.created_at, t.*
 FROM {first} LEFT JOIN created ON true LEFT JOIN LATERAL (
-    SELECT t.digest = %(digest)s AS same, {stored} FROM trainings t
+    SELECT t.digest IN (%(digest)s, '') AS same, {stored} FROM trainings t
     WHERE NOT EXISTS (SELECT FROM created) AND t.user_id = %(user_id)s
       AND (t.id = %(id)s OR t.source_id = %(source_id)s)
 ) t ON true

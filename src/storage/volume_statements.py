@@ -194,7 +194,7 @@ STORED = {
     for table, columns in COLUMNS.items()
 }
 FOLDED_EVENTS = """
-SELECT o.topic, o.seq, o.event_id, o.user_id, o.payload
+SELECT o.topic, o.seq, coalesce(o.published_seq, o.seq), o.event_id, o.user_id, o.payload
 FROM analytics.folded_trainings f
 JOIN outbox o ON o.user_id = f.user_id AND o.aggregate_id = f.training_id AND o.version = f.version
 WHERE f.user_id = ANY (%(users)s) AND o.aggregate_type = 'training'
@@ -216,7 +216,7 @@ MAKE_SHADOW = ";".join(
     for table in SHADOWED
 )
 UNSHADOWED = """
-SELECT o.topic, o.seq, o.event_id, o.user_id, o.payload FROM outbox o
+SELECT o.topic, o.seq, coalesce(o.published_seq, o.seq), o.event_id, o.user_id, o.payload FROM outbox o
 WHERE o.aggregate_type = 'training' AND o.seq > %(after)s AND o.version > coalesce((
     SELECT f.version FROM pg_temp.folded_trainings f WHERE f.user_id = o.user_id AND f.training_id = o.aggregate_id
 ), 0)

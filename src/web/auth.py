@@ -28,6 +28,7 @@ KEYS_COOLDOWN = 10.0  # seconds between two readings, however many unknown keys 
 KEYS_TIMEOUT = 5.0  # seconds one reading may take
 KEYS_MAX_BYTES = 262_144
 KEY_SET_ALGORITHMS = ("RS256", "ES256")
+RSA_BITS = 2048  # at least (RFC 7518, 3.3)
 # PyJWT lets Python's own errors out when the JSON of a token or of a key set is perverse.
 _BAD_TOKEN = (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError)
 
@@ -101,8 +102,12 @@ class KeySet:
         keys: dict[tuple[str | None, str], jwt.PyJWK] = {}
         for key in document.keys:
             # PyJWT has already refused a key whose `alg` and type contradict each other.
-            if key.algorithm_name in KEY_SET_ALGORITHMS and key.public_key_use in (None, "sig"):
-                keys[key.key_id, key.algorithm_name] = key
+            if key.algorithm_name not in KEY_SET_ALGORITHMS or key.public_key_use not in (None, "sig"):
+                continue
+            if getattr(key.key, "key_size", 0) < RSA_BITS and key.key_type == "RSA":
+                log.warning("a key of the set is too weak and not used", kid=key.key_id)
+                continue
+            keys[key.key_id, key.algorithm_name] = key
         if keys:
             self._keys = keys
             self._read_at = self._clock()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -47,7 +46,7 @@ MALFORMED = Kind(
     "malformed-request",
     400,
     "The request cannot be read",
-    "The body is not JSON, or not encoded as its headers say.",
+    "The head is not HTTP, or the body is not JSON, or not encoded as its headers say.",
 )
 UNAUTHORIZED = Kind(
     "unauthorized",
@@ -86,6 +85,15 @@ PRECONDITION_FAILED = Kind(
     "`If-Match` names another version than the stored one, which `version` and `ETag` tell. Read it, then decide.",
 )
 TOO_LARGE = Kind("too-large", 413, "The body is too large", "Send less in one request.")
+HEAD_TOO_LARGE = Kind(
+    "head-too-large",
+    431,
+    "The head is too large",
+    "The address or a header is longer than 8190 bytes.",
+)
+EXPECTATION_FAILED = Kind(
+    "expectation-failed", 417, "The expectation cannot be met", "The header `Expect` may only say `100-continue`."
+)
 UNSUPPORTED = Kind("unsupported-media-type", 415, "Unsupported media type", "Send `Content-Type: application/json`.")
 VALIDATION = Kind(
     "validation",
@@ -126,9 +134,11 @@ KINDS: tuple[Kind, ...] = (
     PRECONDITION_FAILED,
     TOO_LARGE,
     UNSUPPORTED,
+    EXPECTATION_FAILED,
     VALIDATION,
     UNKNOWN_EXERCISE,
     KEY_REUSED,
+    HEAD_TOO_LARGE,
     INTERNAL,
     UNAVAILABLE,
 )
@@ -145,7 +155,20 @@ _KIND_OF: tuple[tuple[type[TrainingServiceError], Kind], ...] = (
     (Unprocessable, VALIDATION),
     (DatabaseUnavailable, UNAVAILABLE),
 )
-_KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE)}
+
+_UNFORESEEN = "Something went wrong on our side."
+# What aiohttp refuses by itself.
+_OF_HTTP: tuple[tuple[type[web.HTTPException], Kind, str], ...] = (
+    (web.HTTPNotFound, NOT_FOUND, "There is nothing at this address."),
+    (web.HTTPRequestEntityTooLarge, TOO_LARGE, "The body is larger than this service accepts."),
+    (web.HTTPExpectationFailed, EXPECTATION_FAILED, "The header Expect says something else than 100-continue."),
+    (
+        web.HTTPRequestHeaderFieldsTooLarge,
+        HEAD_TOO_LARGE,
+        "The head of the request is larger than this service accepts.",
+    ),
+    (web.HTTPClientError, MALFORMED, "The request is not HTTP."),
+)
 
 
 class Fault(BaseModel):
@@ -217,7 +240,7 @@ def of(error: Exception) -> Problem:
         return _of_service_error(error)
     if isinstance(error, web.HTTPException):
         return _of_http(error)
-    return Problem(INTERNAL, "Something went wrong on our side.")
+    return Problem(INTERNAL, _UNFORESEEN)
 
 
 def unavailable(detail: str) -> Problem:
@@ -273,12 +296,10 @@ def _of_http(error: web.HTTPException) -> Problem:
     if isinstance(error, web.HTTPMethodNotAllowed):
         detail = f"{error.method} is not possible here."
         return Problem(METHOD_NOT_ALLOWED, detail, headers={"Allow": ", ".join(sorted(error.allowed_methods))})
-    if isinstance(error, web.HTTPNotFound):
-        return Problem(NOT_FOUND, "There is nothing at this address.")
-    if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return Problem(TOO_LARGE, "The body is larger than this service accepts.")
-    phrase = HTTPStatus(error.status).phrase
-    return Problem(_KIND_OF_STATUS.get(error.status, Kind("http", error.status, phrase, phrase)), f"{phrase}.")
+    for class_, kind, detail in _OF_HTTP:
+        if isinstance(error, class_):
+            return Problem(kind, detail)
+    return Problem(INTERNAL, _UNFORESEEN)
 
 
 def _summary(errors: Sequence[Mapping[str, str]], place: str, whole: str) -> str:

@@ -21,15 +21,17 @@ from web.services import Services
 log = structlog.get_logger(__name__)
 access_log = structlog.get_logger("web.access")
 
-BODY_SECONDS = 30.0  # a body that takes longer to arrive answers 408
 PREFLIGHT_SECONDS = "600"  # that browsers may remember a preflight's answer
 ALLOWED_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id"
 EXPOSED_HEADERS = "ETag, Link, Location, Retry-After, X-Request-Id, Idempotent-Replayed, WWW-Authenticate"
 REQUEST_ID = web.RequestKey("request_id", str)
 USER = web.RequestKey("user", str)
 
+# Of every answer, unless its handler says otherwise. What users keep here must not stay behind on a shared machine.
 _HEADERS = {
-    "Cache-Control": "private, no-cache",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
     "Server": "training-service",
     "X-Content-Type-Options": "nosniff",
 }
@@ -38,10 +40,14 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _UUID_LENGTH = 36
 
 _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Refusal = Callable[[web.BaseRequest, web.HTTPException], web.StreamResponse]
 
 
-def setup(app: web.Application, services: Services, routes: Sequence[Route]) -> None:
-    """Add the routes, and the middleware that every request goes through. Called once, before the server starts."""
+def setup(app: web.Application, services: Services, routes: Sequence[Route]) -> Refusal:
+    """Add the routes, and the middleware that every request goes through. Called once, before the server starts.
+
+    Returns what answers, as problem+json too, a request that aiohttp cannot read and so hands to no middleware.
+    """
     server = _Server(services, {route.path for route in routes if route.probe})
     app.middlewares.append(server.middleware)
     app.cleanup_ctx.append(server.lifetime)
@@ -50,6 +56,7 @@ def setup(app: web.Application, services: Services, routes: Sequence[Route]) -> 
         app.router.add_route(route.method, route.path, endpoint)
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, endpoint)
+    return server.refusal
 
 
 class _Server:
@@ -58,6 +65,9 @@ class _Server:
         self._probes = probes
         self._authenticator = Authenticator(services.settings)
         self._origins = frozenset(services.settings.cors_origins)
+        self._patience = services.settings.web_patience
+        seconds = services.settings.hsts_seconds
+        self._transport_security = f"max-age={seconds}" if seconds else None
 
     async def lifetime(self, _app: web.Application) -> AsyncIterator[None]:
         """Holds the client that reads the key set, where there is one, and ends what is under way at a stop."""
@@ -75,12 +85,7 @@ class _Server:
     async def middleware(self, request: web.Request, handler: _Endpoint) -> web.StreamResponse:
         """Answer every request: whatever goes wrong becomes problem+json, and all of it is logged and timed."""
         started = time.perf_counter()
-        request_id = request.headers.get("X-Request-Id", "")
-        if not _REQUEST_ID.fullmatch(request_id):
-            request_id = uuid4().hex
-        request[REQUEST_ID] = request_id
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        request_id = _name(request)
         try:
             if request.method == "OPTIONS":
                 response = self._options(request)
@@ -88,10 +93,15 @@ class _Server:
                 response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the boundary: an error becomes an answer, here and nowhere else
             response = self._problem(error, request_id)
-        response.headers["X-Request-Id"] = request_id
-        if self._origins:
-            self._allow_origin(request, response)
-        self._record(request, response.status, time.perf_counter() - started)
+        resource = request.match_info.route.resource
+        self._finish(request, response, "unknown" if resource is None else resource.canonical, started)
+        return response
+
+    def refusal(self, request: web.BaseRequest, error: web.HTTPException) -> web.StreamResponse:
+        """The answer to a request that aiohttp refused before any middleware."""
+        started = time.perf_counter()
+        response = self._problem(error, _name(request))
+        self._finish(request, response, "unknown", started)
         return response
 
     def endpoint(self, route: Route) -> _Endpoint:
@@ -102,7 +112,7 @@ class _Server:
             caller = await self._caller(request) if route.auth else None
             path = _path(request, names, caller) if names else {}
             query = _query(request, route.query)
-            body = None if route.body is None else await _body(request, route.body)
+            body = None if route.body is None else await _body(request, route.body, self._patience)
             reply = await route.handler(Call(self._services, request, request[REQUEST_ID], path, query, body, caller))
             return _response(reply)
 
@@ -133,20 +143,35 @@ class _Server:
             log.error("request failed", exc_info=error)
         return _response(Reply(problem.kind.status, problem.body(request_id), problem.headers, problems.MEDIA_TYPE))
 
-    def _allow_origin(self, request: web.Request, response: web.StreamResponse) -> None:
+    def _allow_origin(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers.add("Vary", "Origin")
         origin = request.headers.get("Origin")
         if origin is not None and (origin in self._origins or "*" in self._origins):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
 
-    def _record(self, request: web.Request, status: int, seconds: float) -> None:
-        resource = request.match_info.route.resource
-        route = "unknown" if resource is None else resource.canonical
+    def _finish(self, request: web.BaseRequest, response: web.StreamResponse, route: str, started: float) -> None:
+        response.headers["X-Request-Id"] = request[REQUEST_ID]
+        if self._transport_security is not None:
+            response.headers["Strict-Transport-Security"] = self._transport_security
+        if self._origins:
+            self._allow_origin(request, response)
+        status, seconds = response.status, time.perf_counter() - started
         method = request.method if request.method in _METHODS else "other"
         self._services.measures.request(method, route, status, seconds)
         write = access_log.debug if route in self._probes and status < 400 else access_log.info
         write("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2), user=request.get(USER))
+
+
+def _name(request: web.BaseRequest) -> str:
+    """Give the request its id, which stands in its answer and in each line of the log until the next request."""
+    request_id = request.headers.get("X-Request-Id", "")
+    if not _REQUEST_ID.fullmatch(request_id):
+        request_id = uuid4().hex
+    request[REQUEST_ID] = request_id
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    return request_id
 
 
 def _response(reply: Reply) -> web.Response:
@@ -190,16 +215,16 @@ def _wrong_parameter(name: str, message: str) -> Problem:
     return Problem(VALIDATION, f"{name}: {message}.", [{"parameter": name, "message": message}])
 
 
-async def _body(request: web.Request, model: type[BaseModel]) -> BaseModel:
+async def _body(request: web.Request, model: type[BaseModel], patience: float) -> BaseModel:
     if request.content_type != JSON or (request.charset or "utf-8").lower() != "utf-8":
         raise Problem(UNSUPPORTED, f"The body must be {JSON} in UTF-8.", headers={"Accept": JSON})
     if (request.content_length or 0) > request.client_max_size:
         raise Problem(TOO_LARGE, f"The body is larger than {request.client_max_size} bytes.")
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(patience):
             raw = await request.read()
     except TimeoutError:
-        raise Problem(TIMEOUT, f"The body did not arrive within {BODY_SECONDS:.0f} s.") from None
+        raise Problem(TIMEOUT, f"The body did not arrive within {patience:g} s.") from None
     except (ConnectionError, web.RequestPayloadError):
         raise problems.malformed("The body is broken off, or not encoded as its headers say.") from None
     try:

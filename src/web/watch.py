@@ -139,7 +139,7 @@ class Watch:
         try:
             reason = await self.schema.get()
         except DatabaseUnavailable as error:
-            return [Trouble("database", str(error))]
+            return [_database(error)]
         return [] if reason is None else [Trouble("schema", reason)]
 
     async def pipeline(self) -> list[Trouble]:
@@ -147,7 +147,7 @@ class Watch:
         try:
             backlog = await self.backlog.get()
         except DatabaseUnavailable as error:
-            return [*self._worker(), Trouble("database", str(error))]
+            return [*self._worker(), _database(error)]
         return [*self._worker(), *self._service(backlog)]
 
     def _worker(self) -> list[Trouble]:
@@ -176,3 +176,9 @@ class Watch:
         if backlog.months_ahead < MONTHS_AHEAD:
             troubles.append(Trouble("log", f"Only {backlog.months_ahead} monthly partitions stand ahead."))
         return troubles
+
+
+def _database(error: DatabaseUnavailable) -> Trouble:
+    """With libpq's own words (a certificate, a password), which whoever sends a request is not told."""
+    cause = "" if error.__cause__ is None else " ".join(str(error.__cause__).split())
+    return Trouble("database", f"{error} {cause}".strip())

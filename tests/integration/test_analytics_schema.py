@@ -63,17 +63,17 @@ def test_readers_read_all_and_write_nothing(database_urls: DatabaseUrls) -> None
     )
     assert {row[0] for row in found} == set(RELATIONS)
     for relation in RELATIONS:
-        ask(database_urls.owner, as_reader, f"SELECT * FROM analytics.{relation}")
+        ask(database_urls.admin, as_reader, f"SELECT * FROM analytics.{relation}")
         with pytest.raises((psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ObjectNotInPrerequisiteState)):
-            ask(database_urls.owner, as_reader, f"DELETE FROM analytics.{relation}")
+            ask(database_urls.admin, as_reader, f"DELETE FROM analytics.{relation}")
     for table in ("trainings", "training_sets", "outbox"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            ask(database_urls.owner, as_reader, f"SELECT * FROM {table}")
+            ask(database_urls.admin, as_reader, f"SELECT * FROM {table}")
 
 
 def test_readers_read_tables_that_are_made_later(database_urls: DatabaseUrls) -> None:
     ask(database_urls.owner, "CREATE TABLE analytics.later (a integer)")
-    assert ask(database_urls.owner, "SET ROLE analytics_reader", "SELECT * FROM analytics.later") == []
+    assert ask(database_urls.admin, "SET ROLE analytics_reader", "SELECT * FROM analytics.later") == []
 
 
 @pytest.fixture

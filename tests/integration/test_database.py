@@ -74,7 +74,7 @@ async def test_a_prepared_statement_is_prepared_once_a_connection(quick: Databas
     before = quick.statements
     assert await quick.one(double, {"n": 4, "text": "it's 100%"}) == (8, "it's 100%", 4)
     assert await quick.one(double, {"n": 5, "text": ""}) == (10, "", 5)
-    assert quick.statements - before == 3
+    assert quick.statements - before == (2 if quick.pooled else 3)  # behind a pooler, whole, and not prepared
 
 
 def test_refused_connections_leave_nothing_behind_in_uvloop(database_urls: DatabaseUrls) -> None:

@@ -40,7 +40,7 @@ def test_there_are_queries() -> None:
 
 
 async def test_each_finds_something(athlete: Athlete, database_urls: DatabaseUrls) -> None:
-    connection = psycopg2.connect(database_urls.owner)
+    connection = psycopg2.connect(database_urls.admin)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET ROLE analytics_reader")
@@ -52,7 +52,7 @@ async def test_each_finds_something(athlete: Athlete, database_urls: DatabaseUrl
 
 
 def test_whoever_is_let_in_may_read(database_urls: DatabaseUrls) -> None:
-    connection = psycopg2.connect(database_urls.owner)
+    connection = psycopg2.connect(database_urls.admin)
     try:
         with connection.cursor() as cursor:
             for sql in (sql for who, sql in BLOCKS if who == " owner"):

@@ -214,7 +214,7 @@ async def test_postgresql_that_crashes_and_cuts_connections(own_postgres: OwnPos
             own_postgres.server.kill()
             await asyncio.sleep(0.2)
             own_postgres.server.start()
-        connection = psycopg2.connect(own_postgres.urls.owner)
+        connection = psycopg2.connect(own_postgres.server.url())
         connection.autocommit = True
         with connection.cursor() as cursor:
             for _ in range(10):

@@ -10,7 +10,7 @@ import pytest
 
 from embedded.process import LOOPBACK
 from tests.support.brokers import OwnBroker
-from tests.support.proxy import Proxy
+from tests.support.proxy import Proxy, Way
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -73,12 +73,75 @@ def test_cut_lets_new_connections_in(echo: int) -> None:
             assert ask(again) == b"ping"
 
 
+def test_a_reset_is_one(echo: int) -> None:
+    with Proxy(echo) as proxy, connect(proxy) as connection:
+        assert ask(connection) == b"ping"
+        proxy.reset()
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1024)
+
+
 def test_delay_holds_both_directions_back(echo: int) -> None:
     with Proxy(echo) as proxy, connect(proxy) as connection:
         proxy.delay(0.1)
         began = time.monotonic()
         assert ask(connection) == b"ping"
         assert time.monotonic() - began >= 0.2
+
+
+def test_throttled_and_sliced_bytes_all_arrive_late_and_apart(echo: int) -> None:
+    with Proxy(echo) as proxy, connect(proxy) as connection:
+        proxy.slice(3)
+        proxy.throttle(50)
+        began, received = time.monotonic(), []
+        connection.sendall(b"0123456789")
+        while sum(map(len, received)) < 10:
+            received.append(connection.recv(1024))
+        assert b"".join(received) == b"0123456789"
+        assert len(received) > 1
+        assert time.monotonic() - began >= 0.15
+        assert proxy.passed == 20
+        proxy.heal()
+        assert ask(connection, b"x" * 500) == b"x" * 500
+
+
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_a_connection_that_lost_bytes_stays_half_open(echo: int, way: Way) -> None:
+    with Proxy(echo) as proxy, connect(proxy) as connection, connect(proxy) as idle:
+        assert ask(idle) == b"ping"
+        proxy.swallow(way)
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            ask(connection)
+        proxy.heal()
+        with pytest.raises(TimeoutError):
+            ask(connection)
+        assert ask(idle) == b"ping"  # nothing of it was lost
+        with connect(proxy) as fresh:
+            assert ask(fresh) == b"ping"
+
+
+def test_a_lost_answer_is_to_a_request_that_arrived() -> None:
+    arrived: list[bytes] = []
+
+    class Server(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while data := self.request.recv(1024):
+                arrived.append(data)
+                self.request.sendall(b"done")
+
+    with socketserver.ThreadingTCPServer((LOOPBACK, 0), Server) as server:
+        threading.Thread(target=server.serve_forever).start()
+        with Proxy(server.server_address[1]) as proxy, connect(proxy) as connection:
+            proxy.lose_answers(lambda data: b"COMMIT" in data)
+            assert ask(connection, b"SELECT") == b"done"
+            with pytest.raises(ConnectionResetError):
+                ask(connection, b"COMMIT")
+            assert arrived == [b"SELECT", b"COMMIT"]
+            proxy.heal()
+            with connect(proxy) as again:
+                assert ask(again, b"COMMIT") == b"done"
+        server.shutdown()
 
 
 def test_nothing_behind_it_is_an_end(echo: int) -> None:

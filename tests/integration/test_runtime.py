@@ -77,7 +77,7 @@ def test_f1_without_a_broker_the_worker_serves_and_joins_when_there_is_one(
     worker = start(own_broker.bootstrap)
 
     state = worker.state()
-    assert state["trouble"] == "Kafka has not been found yet"
+    assert state["trouble"].startswith("Kafka has not been found yet")
     assert state["lag"] is None
     assert state["mounted"] == 1  # although Faust calls its hook three times
     eventually(lambda: worker.state()["timers"]["works"]["runs"] > 5)
@@ -209,7 +209,7 @@ def test_f11_the_environment_changes_nothing(start: Start) -> None:
         f"{LOOPBACK}:1",
         environment={"WEB_PORT": "tcp://10.0.0.1:80", "WEB_BIND": "10.0.0.1", "BROKER_URL": "kafka://10.0.0.1"},
     )
-    assert worker.state()["trouble"] == "Kafka has not been found yet"
+    assert worker.state()["trouble"].startswith("Kafka has not been found yet")
 
 
 def test_f12_an_agent_is_given_whole_fetches(broker: KafkaAddress, start: Start, name: str) -> None:

@@ -18,6 +18,7 @@ import agents.volume
 from agents.volume import VolumeFold
 from agents.volume_audit import verify
 from analytics.volume import fold
+from chaos.by_record import BY_RECORD
 from models.errors import DatabaseUnavailable, NotFound, StatusConflict
 from models.events import TrainingEvent
 from models.exercises import Catalogue
@@ -31,50 +32,6 @@ from tests.support.databases import DatabaseUrls
 
 SLUGS = ("knee-push-up", "wall-push-up", "pistol-squat")  # of the second the catalogue knows no fraction
 TABLES = ("folded_trainings", "exercise_volume", "daily_volume")
-
-# What the tables of record say, by SQL: no line of this is shared with the fold.
-_SETS = """count(*), coalesce(sum(s.reps), 0), count(*) FILTER (WHERE s.hard), sum(s.external_load_kg),
-    sum(s.system_load_kg), count(s.system_load_kg),
-    sum(CASE WHEN s.reps = 0 AND coalesce(s.distance_m, 0) = 0 THEN coalesce(s.duration_seconds, 0) ELSE 0 END),
-    sum(CASE WHEN s.reps > 0 THEN coalesce((
-            SELECT sum(CASE phase WHEN 'X' THEN 1 ELSE phase::int END) FROM regexp_split_to_table(s.tempo, '-') phase
-        ), 0) * s.reps
-        WHEN coalesce(s.distance_m, 0) = 0 THEN coalesce(s.duration_seconds, 0) ELSE 0 END)"""
-_FIGURES = """sets, reps, hard_sets, external_load_kg, system_load_kg, system_load_sets, hold_seconds,
-    time_under_tension_seconds"""
-BY_RECORD = {
-    "exercise": (
-        f"""SELECT s.user_id, s.training_id, s.exercise_position, s.name, s.exercise, s.exercise_revision, s.day,
-            {_SETS},
-            max(s.weight_kg) FILTER (WHERE s.reps > 0 OR s.duration_seconds > 0 AND coalesce(s.distance_m, 0) = 0)
-        FROM analytics.sets s GROUP BY 1, 2, 3, 4, 5, 6, 7""",
-        f"""SELECT user_id, training_id, position, name, exercise, exercise_revision, day, {_FIGURES}, max_weight_kg
-        FROM analytics.exercise_volume""",
-    ),
-    "session": (
-        f"""SELECT t.user_id, t.id, t.version, t.day, t.date, t.timezone, {_SETS}, t.duration_seconds, t.session_rpe,
-            round(t.session_rpe * t.duration_seconds / 60, 4)
-        FROM trainings t JOIN analytics.sets s ON s.user_id = t.user_id AND s.training_id = t.id
-        GROUP BY t.user_id, t.id""",
-        f"""SELECT user_id, training_id, version, day, date, timezone, {_FIGURES}, duration_seconds, session_rpe,
-            session_rpe_load FROM analytics.session_volume WHERE sets > 0""",
-    ),
-    "without a set": (
-        """SELECT user_id, id, day, duration_seconds FROM trainings t
-        WHERE status = 'COMPLETED' AND deleted_at IS NULL AND NOT EXISTS (
-            SELECT FROM training_sets s WHERE s.user_id = t.user_id AND s.training_id = t.id AND s.done)""",
-        "SELECT user_id, training_id, day, duration_seconds FROM analytics.session_volume WHERE sets = 0",
-    ),
-    "day": (
-        """SELECT user_id, day, count(*), sum(duration_seconds), sum(round(session_rpe * duration_seconds / 60, 4))
-        FROM trainings WHERE status = 'COMPLETED' AND deleted_at IS NULL GROUP BY user_id, day""",
-        "SELECT user_id, day, sessions, duration_seconds, session_rpe_load FROM analytics.daily_volume",
-    ),
-    "day's sets": (
-        f"SELECT s.user_id, s.day, {_SETS} FROM analytics.sets s GROUP BY 1, 2",
-        f"SELECT user_id, day, {_FIGURES} FROM analytics.daily_volume WHERE sets > 0",
-    ),
-}
 
 on_one_database = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

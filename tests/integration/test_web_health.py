@@ -132,6 +132,9 @@ async def test_the_schema(db: Database, database_urls: DatabaseUrls) -> None:
     assert await schema_trouble(db) is None
     execute("UPDATE alembic_version SET version_num = '0001'")
     assert "at revision 0001" in (await schema_trouble(db) or "")
+    execute("REVOKE SELECT ON alembic_version FROM training_worker")
+    assert "the rights that `training migrate` gives" in (await schema_trouble(db) or "")
+    execute("GRANT SELECT ON alembic_version TO training_worker")
     execute("DELETE FROM alembic_version")
     assert "no schema yet" in (await schema_trouble(db) or "")
     execute("DROP TABLE alembic_version")

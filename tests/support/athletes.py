@@ -14,7 +14,7 @@ from tests.support.bodies import create_body, update_body
 
 TOPIC = "training_events"
 
-_LOG = "SELECT topic, seq, event_id, user_id, payload FROM outbox WHERE topic = %s ORDER BY seq"
+_LOG = "SELECT topic, seq, seq, event_id, user_id, payload FROM outbox WHERE topic = %s ORDER BY seq"
 
 
 class Athlete:

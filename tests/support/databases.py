@@ -1,25 +1,30 @@
-"""Databases for tests: each a copy of one that was migrated once."""
+"""Databases for tests: each a copy of one that was migrated once, by an owner with the rights that providers give."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import psycopg2
-from psycopg2 import sql
+from psycopg2 import errors, sql
 
 from embedded.postgres import Postgres
 from storage.migrate import migrate
+from storage.roles import READER, WORKER
+from tests.support.pgbouncer import PgBouncer
 
-WORKER = "training_worker"
+OWNER = "training_owner"
 
 
 @dataclass(frozen=True)
 class DatabaseUrls:
     """The addresses of one database."""
 
-    owner: str  # owns the schema, may do everything
-    worker: str  # the role that workers use: may only add to the outbox
+    owner: str  # owns the database; no superuser, and may make no role
+    worker: str  # the role that workers use: may only add to the outbox; through the pooler where tests have one
+    listen: str | None = None  # the same past the pooler, where there is one
+    admin: str = ""  # a superuser's
 
 
 @dataclass(frozen=True)
@@ -31,39 +36,48 @@ class OwnPostgres:
 
 
 class Databases:
-    """Makes databases on the server behind `url`, whose role must be a superuser. A context manager."""
+    """Makes databases on the server behind `url`, whose role must be a superuser. A context manager.
 
-    def __init__(self, url: str) -> None:
+    `owner` owns them: a role with no more rights than providers give, made where it is missing. Workers reach them
+    through `pooler`, where one is given.
+    """
+
+    def __init__(self, url: str, pooler: PgBouncer | None = None, *, owner: str = OWNER) -> None:
         self._url = url
+        self._owner = owner
+        self._pooler = pooler
         self._connection = psycopg2.connect(url)
         self._connection.autocommit = True
         self._template: str | None = None
 
     def urls(self, name: str) -> DatabaseUrls:
         """The addresses of the database `name`."""
-        parts = urlsplit(self._url)
-        host = parts.netloc.rpartition("@")[2]
-        password = f":{quote(parts.password)}" if parts.password else ""
-        return DatabaseUrls(
-            owner=parts._replace(path=f"/{name}").geturl(),
-            worker=parts._replace(netloc=f"{WORKER}{password}@{host}", path=f"/{name}").geturl(),
-        )
+        worker = self._url_of(WORKER, name)
+        owner = self._url_of(self._owner, name)
+        admin = urlsplit(self._url)._replace(path=f"/{name}").geturl()
+        if self._pooler is None:
+            return DatabaseUrls(owner, worker, admin=admin)
+        return DatabaseUrls(owner, self._pooler.through(worker), listen=worker, admin=admin)
 
     def create(self) -> str:
         """Make a migrated database; returns its name."""
         if self._template is None:
+            self._make_roles()
             template = self._new_name()
-            self._execute("CREATE DATABASE {}", template)
-            migrate(self.urls(template).owner)
-            password = urlsplit(self._url).password
-            if password:  # the worker's role gets the owner's: both addresses come from one
-                statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(WORKER), sql.Literal(password))
-                with self._connection.cursor() as cursor:
-                    cursor.execute(statement)
+            self._execute("CREATE DATABASE {} OWNER {}", template, self._owner)
+            migrate(self._url_of(self._owner, template))
             self._template = template
         name = self._new_name()
-        self._execute("CREATE DATABASE {} TEMPLATE {}", name, self._template)
+        self._execute("CREATE DATABASE {} TEMPLATE {} OWNER {}", name, self._template, self._owner)
         return name
+
+    def copy(self, name: str) -> str:
+        """Make a database that is as `name` is now; ends whatever is connected to that. Returns the copy's name."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        copy = self._new_name()
+        self._execute("CREATE DATABASE {} TEMPLATE {} OWNER {}", copy, name, self._owner)
+        return copy
 
     def drop(self, name: str) -> None:
         """Remove a database, ending whatever is connected to it."""
@@ -78,6 +92,23 @@ class Databases:
         if self._template is not None:
             self.drop(self._template)
         self._connection.close()
+
+    def _make_roles(self) -> None:
+        """All have the superuser's password: every address comes from one."""
+        for role, kind in ((self._owner, "LOGIN"), (WORKER, "LOGIN"), (READER, "NOLOGIN")):
+            with suppress(errors.DuplicateObject), self._connection.cursor() as cursor:
+                cursor.execute(sql.SQL(f"CREATE ROLE {{}} {kind}").format(sql.Identifier(role)))
+            password = urlsplit(self._url).password
+            if password:
+                statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
+                with self._connection.cursor() as cursor:
+                    cursor.execute(statement)
+
+    def _url_of(self, role: str, name: str) -> str:
+        parts = urlsplit(self._url)
+        host = parts.netloc.rpartition("@")[2]
+        password = f":{quote(parts.password)}" if parts.password else ""
+        return parts._replace(netloc=f"{role}{password}@{host}", path=f"/{name}").geturl()
 
     def _execute(self, statement: str, *names: str) -> None:
         with self._connection.cursor() as cursor:

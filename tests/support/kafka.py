@@ -1,22 +1,20 @@
 """Apache Kafka on the JVM: one broker that is its own controller (KRaft), on free ports of the loopback.
 
-Its jars come by Maven, once, into a cache outside the repository: `$TRAINING_TEST_CACHE`, by default the user's cache
-folder. Needs Java 17 or newer, and Maven the first time.
+Its jars come by Maven, once, into the cache of tests/support/cache.py. Needs Java 17 or newer, and Maven the first
+time.
 """
 
-import fcntl
 import functools
-import os
 import re
 import shutil
 import subprocess
-import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import platformdirs
 
 from embedded.broker import serves
 from embedded.process import LOOPBACK, Server, ServerError, free_port
+from tests.support.cache import kept
 
 _POM = Path(__file__).with_name("kafka-pom.xml")
 VERSION = re.findall(r"<kafka\.version>(.+?)<", _POM.read_text())[0]
@@ -50,14 +48,41 @@ def properties(*, bind: str, port: int, controller_port: int, advertised: int, d
     }
 
 
+@dataclass
+class Listener:
+    """One more way into a broker: `protocol` is Kafka's security protocol, `settings` are the listener's own."""
+
+    name: str
+    protocol: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    advertised: int | None = None  # the port that clients are told to connect to; by default its own
+    port: int = 0  # chosen at the first start
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port for clients."""
+        return f"{LOOPBACK}:{self.advertised or self.port}"
+
+
 class Kafka(Server):
     """A broker whose data stands in `folder`/data: stopped or killed, it starts again with its data, on its port.
 
-    `advertised` is the port that clients are told to connect to (a proxy's); by default its own.
+    `advertised` is the port that clients are told to connect to (a proxy's); by default its own. `listeners` are ways
+    in beside the plain one, `more` are further settings of the broker.
     """
 
-    def __init__(self, folder: Path, *, port: int | None = None, advertised: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        advertised: int | None = None,
+        listeners: Sequence[Listener] = (),
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(f"Apache Kafka {VERSION}", folder / "kafka.log", port)
+        self._listeners = listeners
+        self._more = dict(more or {})
         self._folder = folder
         self._advertised = advertised
 
@@ -71,27 +96,44 @@ class Kafka(Server):
         data = self._folder / "data"
         if not data.exists():
             shutil.copytree(cache / "formatted", data)
-        path = _write(self._folder, data, self.port, free_port(), self._advertised or self.port)
+        ports = [self.port]
+        for listener in self._listeners:
+            listener.port = listener.port or _another_port(ports)
+            ports.append(listener.port)
+        settings = properties(
+            bind=LOOPBACK,
+            port=self.port,
+            controller_port=_another_port(ports),
+            advertised=self._advertised or self.port,
+            data=str(data),
+        )
+        for listener in self._listeners:
+            settings["listeners"] += f",{listener.name}://{LOOPBACK}:{listener.port}"
+            settings["advertised.listeners"] += f",{listener.name}://{listener.bootstrap}"
+            settings["listener.security.protocol.map"] += f",{listener.name}:{listener.protocol}"
+            prefix = f"listener.name.{listener.name.lower()}."
+            settings |= {prefix + name: value for name, value in listener.settings.items()}
+        path = _write(self._folder, settings | self._more)
         self.spawn(_java(cache, "-Xms256m", "-Xmx768m", "-XX:+UseG1GC", "kafka.Kafka", str(path)))
 
     def ready(self) -> bool:
         return self.running and serves(self.port)
 
+    def tool(self, main: str, *arguments: str) -> None:
+        """Run one of Kafka's own tools on this broker, over its plain listener. Raises `ServerError`."""
+        _run(_java(installed(), main, "--bootstrap-server", self.bootstrap, *arguments))
+
+
+def _another_port(taken: Sequence[int]) -> int:
+    while (port := free_port()) in taken:
+        pass
+    return port
+
 
 @functools.cache
 def installed() -> Path:
     """The folder with Kafka's jars (`libs`) and a formatted data folder (`formatted`); fetched and made if missing."""
-    root = Path(os.environ.get("TRAINING_TEST_CACHE") or platformdirs.user_cache_path("training-service"))
-    cache = root / f"kafka-{VERSION}"
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one download at a time; kept until the file is closed
-        if not cache.exists():
-            with tempfile.TemporaryDirectory(dir=root) as scratch:
-                made = Path(scratch) / "kafka"
-                _fetch(made)
-                made.rename(cache)  # whole or not at all
-    return cache
+    return kept(f"kafka-{VERSION}", _fetch)
 
 
 def _fetch(folder: Path) -> None:
@@ -99,14 +141,12 @@ def _fetch(folder: Path) -> None:
         raise ServerError("Apache Kafka's jars are fetched by Maven, and there is no `mvn` on the PATH.")
     libs = f"-DoutputDirectory={folder / 'libs'}"
     _run(["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies", "-DincludeScope=runtime", libs])
-    path = _write(folder, folder / "formatted", 9092, 9093, 9092)  # formatting opens no port
+    data = str(folder / "formatted")
+    path = _write(folder, properties(bind=LOOPBACK, port=9092, controller_port=9093, advertised=9092, data=data))
     _run(_java(folder, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(path)))
 
 
-def _write(folder: Path, data: Path, port: int, controller_port: int, advertised: int) -> Path:
-    settings = properties(
-        bind=LOOPBACK, port=port, controller_port=controller_port, advertised=advertised, data=str(data)
-    )
+def _write(folder: Path, settings: Mapping[str, str]) -> Path:
     path = folder / "server.properties"
     path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     return path

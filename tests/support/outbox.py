@@ -14,6 +14,7 @@ def settings_for(urls: DatabaseUrls, kafka: KafkaAddress | OwnBroker, topic: str
     """Settings of a worker with short leases and four partitions."""
     fields: dict[str, object] = {
         "database_url": urls.worker,
+        "database_listen_url": urls.listen,
         "kafka_bootstrap": kafka.bootstrap,
         "kafka_idempotent": kafka.idempotent,
         "events_topic": topic,
@@ -34,7 +35,7 @@ async def outbox(
     settings: Settings, on_topic_made_anew: Callable[[], Awaitable[None]] = _nothing
 ) -> AsyncIterator[OutboxService]:
     """A started service, stopped in the end."""
-    database = Database(settings.database_url)
+    database = Database(settings.worker_url)
     service = OutboxService(settings, database, on_topic_made_anew=on_topic_made_anew)
     await service.start()
     try:

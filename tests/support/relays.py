@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from models.outbox import LogRow
-from outbox.records import headers, partition_of
+from models.outbox import Found, LogRow
+from outbox.records import headers, partition_of, row_of
 from outbox.relay import Outcome, Relay
 from storage.database import Database
 from storage.outbox import OutboxStore
@@ -74,6 +74,14 @@ class MemoryProducer:
         self.process.dead = self.process.dead or len(self.topic.batches) == self.dies_after
         await self.process.gate()
         return Outcome(left, ConnectionError("acknowledgement lost") if left else None, offsets=offsets)
+
+    async def beyond(self, topic: str, offsets: Mapping[str, int]) -> Found:
+        await self.process.gate()
+        records = [record for record in self.topic.records if record.offset > offsets.get(str(record.partition), -1)]
+        found = [row_of(topic, record.key, record.value, record.headers) for record in records]
+        rows = [row for row in found if row is not None]
+        ends = {str(number): len(held) - 1 for number, held in enumerate(self.topic.partitions) if held}
+        return Found(rows, ends, len(found) - len(rows), more=False)
 
     async def close(self) -> None:
         await self.process.gate()

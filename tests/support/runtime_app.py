@@ -5,6 +5,7 @@ on), `cleanup_takes` (seconds, 0), and the arguments of `runtime.app.App`. A rec
 """
 
 import asyncio
+import gc
 import json
 import os
 from dataclasses import asdict
@@ -51,6 +52,7 @@ class Small(App):
                 "mounted": self.mounted,
                 "batch_sizes": self.batch_sizes,
                 "fetches": self.fetches,
+                "frozen": gc.get_freeze_count(),
                 "tables": list(self.tables),
                 "datadir": str(self.conf.datadir),
             }

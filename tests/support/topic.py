@@ -28,9 +28,11 @@ class Record:
         return str(self.event["event_id"])
 
 
-async def read_topic(bootstrap: str, topic: str) -> list[Record]:
-    """All records of the topic up to its present end, partition by partition."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest")
+async def read_topic(bootstrap: str, topic: str, **options: Any) -> list[Record]:
+    """All records of the topic up to its present end, partition by partition. `options` are aiokafka's."""
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest", **options
+    )
     await consumer.start()
     try:
         partitions = consumer.assignment()

@@ -10,6 +10,7 @@ import jwt
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from runtime.web import REFUSAL, Limits, Runner
 from settings import Settings
 from storage.database import Database
 from web.measures import Measures
@@ -41,6 +42,17 @@ def bearer(user: UUID | str = USER) -> dict[str, str]:
     return {"Authorization": f"Bearer {token(user)}"}
 
 
+class _Server(TestServer):
+    """aiohttp's, with the worker's own runner."""
+
+    def __init__(self, app: web.Application, limits: Limits) -> None:
+        super().__init__(app)
+        self._limits = limits
+
+    async def _make_runner(self, **options: Any) -> Runner:
+        return Runner(self.app, limits=self._limits, **options)
+
+
 @asynccontextmanager
 async def serve(
     routes: Sequence[Route],
@@ -57,8 +69,9 @@ async def serve(
     watch = watch or Watch(database, lag_limit=settings.pipeline_lag)
     services = Services(settings, database, CatalogueCache(database), watch, Measures(), lambda: None)
     app = web.Application(client_max_size=settings.max_body_bytes)
-    setup(app, services, routes)
-    async with TestClient(TestServer(app)) as client:
+    app[REFUSAL] = setup(app, services, routes)
+    limits = Limits(settings.web_connections, settings.web_idle, settings.web_patience)
+    async with TestClient(_Server(app, limits)) as client:
         yield client
     if own is not None:
         await own.close()

@@ -30,6 +30,7 @@ def new_worker(folder: Path, *, urls: DatabaseUrls, bootstrap: str, idempotent: 
         "kafka_idempotent": idempotent,
         "jwt_secret": JWT_SECRET,
         "topic_partitions": PARTITIONS,
+        **({"database_listen_url": urls.listen} if urls.listen else {}),
         **settings,
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRAINING_")}

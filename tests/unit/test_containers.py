@@ -88,6 +88,16 @@ def test_the_image_is_multi_stage_and_not_root() -> None:
     assert "--require-hashes" in DOCKERFILE
 
 
+@pytest.mark.parametrize("name", ["worker", "migrate"])
+def test_our_containers_may_do_nothing_but_their_work(compose: dict[str, Any], name: str) -> None:
+    service = compose["services"][name]
+    assert service["read_only"] is True
+    assert service["tmpfs"] == ["/tmp"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "user", "volumes", "network_mode", "pid"} & set(service)
+
+
 def test_the_image_gets_what_it_copies() -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {

@@ -197,15 +197,21 @@ async def test_without_the_lease_nothing_is_sent(broker: Broker) -> None:
     assert broker.taken == []
 
 
-async def test_a_topic_with_fewer_partitions_is_refused_and_one_with_more_is_used_in_part(broker: Broker) -> None:
+async def test_a_topic_with_fewer_partitions_is_refused_and_one_with_more_is_used_in_part(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
     broker.partitions["events"] = {0}
     outcome = await make().publish(rows(2), always)
     assert isinstance(outcome.error, TopicTooSmallError)
     assert broker.taken == []
     broker.partitions["events"] = {0, 1, 2, 3, 4}
-    outcome = await make().publish(rows(200), always)
-    assert outcome.error is None
+    producer = make()
+    for _ in range(3):
+        outcome = await producer.publish(rows(200), always)
+        assert outcome.error is None
+        await producer.close()  # as after a failure: the topic is looked at anew
     assert {partition for partition, _ in broker.taken} == {0, 1}
+    assert [record.getMessage() for record in caplog.records] == ["the topic has more partitions than are used"]
 
 
 async def test_a_topic_that_vanishes_is_noticed(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ from faust.types import TP, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime import batches, logs
+from runtime import logs
 from runtime.app import App
-from runtime.batches import Fetch, Record, WholeFetches, forever
+from runtime.batches import Fetch, Record, WholeFetches
 from runtime.client import ConsumerThread
 from runtime.consumer import Consumer, Ledger
 from runtime.health import SILENCE, Consumption, Partition
@@ -60,7 +60,6 @@ class Failing:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "FIRST_PAUSE", 0.0)
     monkeypatch.setattr("runtime.recovery.PAUSE", 0.0)
 
 
@@ -132,20 +131,6 @@ def test_f6_every_makes_a_faust_timer() -> None:
     assert app.timers() == (timer.health(),)
 
 
-async def test_f6_forever_ends_with_the_first_success() -> None:
-    work = Failing(OSError("away"), asyncio.CancelledError(), ValueError("odd"))
-    assert await forever(work, "the work") == "done"
-    assert work.calls == 4
-
-
-async def test_f6_forever_lets_a_genuine_cancellation_pass() -> None:
-    task = asyncio.create_task(forever(lambda: asyncio.sleep(60), "the work"))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
 @given(offsets=st.lists(st.integers(0, 50), unique=True, min_size=1).map(sorted), data=st.data())
 def test_f8_what_may_be_committed_never_passes_an_open_message(offsets: list[int], data: st.DataObject) -> None:
     ledger, delivered = Ledger(), [message(offset) for offset in offsets]
@@ -182,6 +167,7 @@ class FakeCoordinator:
     def __init__(self, error: KafkaError | None = None, *, ended: bool = False) -> None:
         self._error = error
         self._commit_lock = asyncio.Lock()
+        self.generation = 1
         self._coordination_task = asyncio.get_running_loop().create_future()
         if ended:
             self._coordination_task.set_result(None)

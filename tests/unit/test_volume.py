@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from analytics.volume import (
     POUND_KG,
@@ -23,7 +24,16 @@ from analytics.volume import (
 from models.events import EventType, TrainingEvent, TrainingPayload
 from models.exercises import Catalogue, Movement
 from models.metrics import ZERO, SessionVolume, Volume
-from models.trainings import SetDocument, SetType, TrainingCreate, Unit, exercises_json, training_fields
+from models.performed import PerformedEvent, PerformedExercise, PerformedSet, PerformedTraining
+from models.trainings import (
+    ExerciseDocument,
+    SetDocument,
+    SetType,
+    TrainingCreate,
+    Unit,
+    exercises_json,
+    training_fields,
+)
 from tests.support.bodies import create_body, trainings, uuid
 
 PUSH_UP, LEVER = ("push-up", 1), ("front-lever", 1)
@@ -60,6 +70,34 @@ def volume_of(*sets: dict[str, Any], exercise: str | None = None, **fields: Any)
 
 
 bodies = trainings(SLUGS).map(lambda body: create_body(**body))
+
+
+@pytest.mark.parametrize(
+    ("part", "whole"),
+    [
+        (PerformedEvent, TrainingEvent),
+        (PerformedTraining, TrainingPayload),
+        (PerformedExercise, ExerciseDocument),
+        (PerformedSet, SetDocument),
+    ],
+)
+def test_what_is_read_of_an_event_is_a_part_of_it(part: type[BaseModel], whole: type[BaseModel]) -> None:
+    nested = {"payload", "exercises", "sets"}
+    for name, field in part.model_fields.items():
+        same = whole.model_fields[name]
+        assert (field.is_required(), field.default, field.metadata) == (
+            same.is_required(),
+            same.default,
+            same.metadata,
+        )
+        assert name in nested or field.annotation == same.annotation
+
+
+@given(bodies)
+def test_what_is_read_of_an_event_says_the_same(body: TrainingCreate) -> None:
+    whole = event(body)
+    part = PerformedEvent.model_validate_json(whole.model_dump_json())
+    assert fold(part, FRACTIONS, 3) == fold(whole, FRACTIONS, 3)
 
 
 def test_external_load_is_weight_times_reps() -> None:

@@ -16,6 +16,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.warnings import InsecureKeyLengthWarning
+from pydantic import ValidationError
 
 from tests.support.web import SECRET, USER, make_settings, token
 from web import auth
@@ -157,12 +159,7 @@ async def test_an_algorithm_that_is_not_on_the_list() -> None:
 
 async def test_a_public_key_is_no_shared_secret() -> None:
     pem = RSA_KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    header, claims = (
-        base64.urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=")
-        for part in ({"alg": "HS256", "kid": "a"}, {"userId": str(USER), "exp": int(time.time()) + 60})
-    )
-    signature = base64.urlsafe_b64encode(hmac.digest(pem, header + b"." + claims, hashlib.sha256)).rstrip(b"=")
-    forged = b".".join((header, claims, signature)).decode()
+    forged = _hmac(pem, {"alg": "HS256", "kid": "a"}, {"userId": str(USER), "exp": int(time.time()) + 60})
     await _refused(forged, Keys(_jwk("a")), jwt_secret=None, jwks_url="https://keys.example/jwks")
     await _refused(forged, Keys(_jwk("a")))
 
@@ -331,3 +328,121 @@ async def _settled(condition: Callable[[], bool]) -> None:
         if condition():
             return
     raise AssertionError("it did not come to pass")
+
+
+def _signed(key: Any, algorithm: str, **header: Any) -> str:
+    return jwt.encode({"userId": str(USER), "exp": time.time() + 60}, key, algorithm, headers=header)
+
+
+async def test_the_algorithm_is_the_services_and_not_the_tokens_choice() -> None:
+    for algorithm in (
+        "HS384",
+        "HS512",
+        "RS384",
+        "RS512",
+        "PS256",
+        "PS512",
+        "ES384",
+        "ES512",
+        "EdDSA",
+        "hs256",
+        "rs256",
+    ):
+        claims = orjson.dumps({"userId": str(USER), "exp": int(time.time()) + 60})
+        await _refused(_unsigned({"alg": algorithm, "kid": "a"}, claims), Keys(_jwk("a"), _jwk("a", EC_KEY)))
+    assert (await _caller(_signed(RSA_KEY, "RS256", kid="a"), Keys(_jwk("a")))).user_id == USER
+    await _refused(_signed(RSA_KEY, "RS512", kid="a"), Keys(_jwk("a")))
+
+
+async def test_a_header_that_must_be_understood_is_not() -> None:
+    for header in (
+        {"crit": ["exp"], "exp": 1},
+        {"crit": ["https://evil.example/x"], "https://evil.example/x": True},
+        {"crit": ["b64"], "b64": False},
+        {"crit": []},
+        {"crit": "b64"},
+        {"crit": ["missing"]},
+    ):
+        await _refused(_signed(SECRET, "HS256", **header))
+
+
+async def test_a_key_that_the_token_brings_along_is_not_used() -> None:
+    own = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    for header in ({"jwk": _jwk("a", own)}, {"jku": "http://127.0.0.1:1/"}, {"x5u": "http://127.0.0.1:1/"}):
+        keys = Keys(_jwk("a"))
+        await _refused(_signed(own, "RS256", kid="a", **header), keys)
+        assert keys.asked == 1
+
+
+async def test_a_key_id_is_a_name_and_nothing_else() -> None:
+    keys = Keys(_jwk("a"))
+    for kid in ("../../dev/null", "a' OR '1'='1", "a\x00", "A", "", "x" * 5000, [], {}, ["a"], 7, True):
+        header = {"alg": "RS256", "kid": kid}
+        await _refused(_unsigned(header, orjson.dumps({"userId": str(USER), "exp": int(time.time()) + 60})), keys)
+    assert keys.asked <= 2
+
+
+async def test_a_signature_is_needed_and_must_be_whole() -> None:
+    good = token()
+    head, claims, signature = good.split(".")
+    for forged in (
+        f"{head}.{claims}.",
+        f"{head}.{claims}",
+        f"{good}.",
+        f"{good}.x",
+        f"{head}.{claims}.{signature[:-4]}",
+    ):
+        await _refused(forged)
+    other = token(UUID(int=7)).split(".")[1]
+    await _refused(f"{head}.{other}.{signature}")
+
+
+async def test_an_encrypted_token_is_none() -> None:
+    header = base64.urlsafe_b64encode(b'{"alg":"dir","enc":"A256GCM","zip":"DEF"}').rstrip(b"=").decode()
+    await _refused(f"{header}..AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAA")
+
+
+async def test_weak_keys_of_the_set_are_not_used() -> None:
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    with pytest.warns(InsecureKeyLengthWarning):
+        signed = _signed(weak, "RS256", kid="weak")
+    keys = Keys(_jwk("weak", weak), _jwk("a"))
+    await _refused(signed, keys)
+    assert (await _caller(_signed(RSA_KEY, "RS256", kid="a"), keys)).user_id == USER
+    alone = Keys(_jwk("weak", weak))
+    with pytest.raises(Problem) as caught:
+        await _caller(signed, alone)
+    assert caught.value.kind.status == 503
+
+
+async def test_another_curve_is_no_es256() -> None:
+    other = ec.generate_private_key(ec.SECP384R1())
+    public = json.loads(ECAlgorithm.to_jwk(other.public_key()))
+    for more in ({}, {"alg": "ES256"}):
+        keys = Keys(_jwk("a"), public | {"kid": "p384"} | more)
+        await _refused(_signed(other, "ES384", kid="p384"), keys)
+        claims = orjson.dumps({"userId": str(USER), "exp": int(time.time()) + 60})
+        await _refused(_unsigned({"alg": "ES256", "kid": "p384"}, claims), keys)
+
+
+@pytest.mark.parametrize("secret", ["", "short", "x" * 31])
+def test_a_secret_that_is_too_short_starts_no_worker(secret: str) -> None:
+    with pytest.raises(ValidationError, match="32 bytes"):
+        make_settings(jwt_secret=secret)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"aud": 7}, {"aud": [7]}, {"aud": {}}, {"iss": ["auth"]}, {"iss": 7}, {"iat": "x"}, {"nbf": "x"}, {"nbf": []}],
+)
+async def test_a_claim_of_another_type_is_refused_and_no_error_of_ours(claims: dict[str, Any]) -> None:
+    named = {"userId": str(USER), "exp": int(time.time()) + 60, "aud": "training", "iss": "auth"}
+    forged = _hmac(SECRET.encode(), {"alg": "HS256"}, named | claims)
+    await _refused(forged, jwt_audience="training", jwt_issuer="auth")
+    assert (await _caller(_hmac(SECRET.encode(), {"alg": "HS256"}, named), jwt_audience="training")).user_id == USER
+
+
+def _hmac(secret: bytes, header: dict[str, Any], claims: dict[str, Any]) -> str:
+    said = b".".join(base64.urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=") for part in (header, claims))
+    signature = base64.urlsafe_b64encode(hmac.digest(secret, said, hashlib.sha256)).rstrip(b"=")
+    return (said + b"." + signature).decode()

@@ -81,8 +81,23 @@ def test_what_nobody_foresaw_says_nothing_of_itself() -> None:
     assert b"hunter2" not in body
 
 
-def test_an_error_of_aiohttp_that_has_no_kind_keeps_its_status() -> None:
-    assert problems.of(web.HTTPExpectationFailed()).kind.status == 417
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (web.HTTPNotFound(), "not-found"),
+        (web.HTTPMethodNotAllowed("PATCH", ["GET"]), "method-not-allowed"),
+        (web.HTTPRequestEntityTooLarge(1, 2), "too-large"),
+        (web.HTTPExpectationFailed(), "expectation-failed"),
+        (web.HTTPRequestHeaderFieldsTooLarge(), "head-too-large"),
+        (web.HTTPBadRequest(), "malformed-request"),
+        (web.HTTPGone(), "malformed-request"),
+        (web.HTTPBadGateway(), "internal"),
+    ],
+)
+def test_an_error_of_aiohttp_is_of_a_kind_that_the_page_explains(error: web.HTTPException, name: str) -> None:
+    kind = problems.of(error).kind
+    assert kind.name == name
+    assert kind in KINDS
 
 
 @pytest.mark.parametrize(

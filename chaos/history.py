@@ -1,0 +1,170 @@
+"""What clients were told, and what only the runner of the faults can know: the evidence that no server keeps."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+Kind = Literal["create", "correct", "delete", "import"]
+Outcome = Literal["ok", "failed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that wants to change one training, and its answer. A repetition of a request is a call of its own.
+
+    The request carries `request_id` as X-Request-Id, by which the judge finds the call's row in the log. `outcome`:
+
+    - `ok`: a 2xx was read whole;
+    - `failed`: a 4xx was: nothing may have been written;
+    - `unknown`: all else (no answer, half an answer, a 5xx): the write was done, or not.
+    """
+
+    client: str
+    """Who asked: letters and digits, different for each client of a history."""
+    number: int
+    """Counts the calls of this client."""
+    kind: Kind
+    user_id: str
+    training_id: str | None
+    """None where a creation without a client's id was not answered."""
+    began: float
+    """Monotonic seconds."""
+    ended: float
+    """Monotonic seconds."""
+    outcome: Outcome
+    status: int = 0
+    """Of HTTP; 0 where there was no answer."""
+    key: str | None = None
+    """Idempotency-Key."""
+    if_match: int | None = None
+    version: int | None = None
+    """The version that was answered (ETag); None after a delete."""
+    digest: str | None = None
+    """`content_digest` of the body that was sent; None of a delete."""
+    replayed: bool = False
+    """The answer says that it is an earlier one's: Idempotent-Replayed, or 200 to a POST."""
+
+    @property
+    def request_id(self) -> str:
+        """Unlike any other call's of the history."""
+        return f"chaos.{self.client}.{self.number}"
+
+
+@dataclass(slots=True)
+class History:
+    """The calls of all clients, in the order in which they ended."""
+
+    calls: list[Call] = field(default_factory=list)
+
+    def append(self, call: Call) -> None:
+        """Add a call that ended."""
+        self.calls.append(call)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self.calls)
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON lines, one a call."""
+        path.write_bytes(b"".join(orjson.dumps(asdict(call)) + b"\n" for call in self.calls))
+
+    @classmethod
+    def load(cls, path: Path) -> "History":
+        """Read what `save` wrote."""
+        return cls([Call(**orjson.loads(line)) for line in path.read_bytes().splitlines()])
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What became of a SIGTERM. `code` is None where the process had to be killed."""
+
+    code: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How long after a fault healed the lag was 0 again. `seconds` is None where it never was."""
+
+    fault: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """The database went back in time: a backup was restored, or a replica promoted that lacked the tail.
+
+    Monotonic seconds: `since` is the moment to which it went back, `until` the one at which all was at rest again. What
+    clients were told between the two may be undone, or stand in the log under another version: what the topic has of
+    the lost tail comes back into the log, before what was written since.
+    """
+
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What only the runner knows. A figure that was not measured keeps its default, and is not judged.
+
+    `crashes` counts each end of a publish whose acknowledgement the relay may not have heard: workers killed or frozen
+    beyond the lease, connections to the broker or the database cut. Each may make copies of `batch` events at most.
+    """
+
+    crashes: int = 0
+    batch: int = 5000
+    """Records: the setting `relay_batch`."""
+    recoveries: tuple[Recovery, ...] = ()
+    stops: tuple[Stop, ...] = ()
+    peak_memory: int = 0
+    """Bytes resident of the largest worker at any time."""
+    memory_limit: int = 150 * 2**20
+    """Bytes."""
+    peak_connections: int = 0
+    """Of all workers to PostgreSQL at any time."""
+    connection_limit: int = 0
+    """(pool_size + 3) a worker that was alive at once; 0 is not judged."""
+    outbox_rows: int = 0
+    """The most rows of the log that waited for the relay at any time."""
+    outbox_limit: int = 0
+    """What the load could write in the longest outage; 0 is not judged."""
+    largest_batch: int = 0
+    """Records: the largest batch that a relay said it published; 0 is not judged."""
+    rewinds: tuple[Rewind, ...] = ()
+    poison: int = 0
+    """Records that the runner put into the topic and that are no events."""
+
+
+def content_digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of what a client says of a training: the same of a body that was sent, of the document that was answered
+    and of the event's payload. Of a set its weight, repetitions and duration count, in the order of the sets. A
+    name that is sent must have no spaces round it: the service does not keep them."""
+    exercises = [
+        [
+            exercise["name"],
+            [
+                [_number(set_.get(name) or 0) for name in ("weight", "reps", "duration_seconds")]
+                for set_ in sorted(exercise.get("sets", ()), key=lambda set_: int(set_.get("order") or 0))
+            ],
+        ]
+        for exercise in document.get("exercises", ())
+    ]
+    said = [
+        document.get("status", "PLANNED"),
+        dt.datetime.fromisoformat(document["date"]).timestamp(),
+        *(_number(document.get(name)) for name in ("duration_seconds", "session_rpe", "bodyweight_kg")),
+        *(document.get(name) for name in ("title", "notes")),
+        exercises,
+    ]
+    return hashlib.sha256(orjson.dumps(said)).hexdigest()
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,211 @@
+"""A database that went back behind the topic: what was published has happened, and comes back."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+
+from agents.volume import VolumeFold
+from agents.volume_audit import verify
+from models.trainings import TrainingUpdate, exercises_json
+from storage.database import Database
+from storage.exercises import read_catalogue
+from storage.trainings import Author, Trainings
+from tests.support.athletes import TOPIC
+from tests.support.bodies import create_body, squat, update_body
+from tests.support.databases import Databases
+from tests.support.invariants import compare, read_log
+from tests.support.relays import MemoryTopic, RelayProcess
+from tests.support.simulation import Killed
+
+USER = Author(uuid4(), "athlete", "request")
+LIFTS = [squat(sets=3), {"name": "pistol", "exercise": "pistol-squat", "sets": [{"reps": 3, "rpe": 7.5}]}]
+
+
+@dataclass
+class Place:
+    """One database, with a relay over it and what users do there."""
+
+    name: str
+    owner: str
+    database: Database
+    relay: RelayProcess
+    made_anew: list[str]
+
+    @property
+    def trainings(self) -> Trainings:
+        return Trainings(self.database, TOPIC)
+
+    async def create(self, id_: UUID, **fields: object) -> bool:
+        body = create_body(**{"status": "COMPLETED", "exercises": LIFTS, **fields})
+        exercises = exercises_json(id_, body.exercises, await read_catalogue(self.database))
+        return (await self.trainings.create(USER, id_, body, exercises)).created
+
+    async def update(self, id_: UUID, if_match: list[int] | None = None, **fields: object) -> int:
+        body: TrainingUpdate = update_body(**{"status": "COMPLETED", "exercises": LIFTS, **fields})
+        exercises = exercises_json(id_, body.exercises, await read_catalogue(self.database))
+        return (await self.trainings.update(USER, id_, body, exercises, if_match=if_match)).version
+
+    async def document(self, id_: UUID) -> dict[str, object]:
+        document: dict[str, object] = orjson.loads((await self.trainings.read(USER.user_id, id_)).document)
+        return document
+
+    async def history(self, id_: UUID) -> list[tuple[int, str, str]]:
+        changes = await self.trainings.history(USER.user_id, id_, limit=100)
+        return [(change.version, change.event_type, change.actor) for change in changes]
+
+    async def close(self) -> None:
+        with suppress(Killed):
+            await self.relay.relay.stop()
+        await self.relay.kill()
+        await self.database.close()
+
+
+class Places:
+    """The databases of a test, one after another, before one topic."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+        self.topic = MemoryTopic()
+        self.open: list[Place] = []
+
+    async def at(self, name: str) -> Place:
+        urls = self._databases.urls(name)
+        relay = RelayProcess(urls.worker, self.topic, f"relay-{len(self.open)}")
+        place = Place(name, urls.owner, Database(urls.worker, pool_size=2), relay, [])
+        relay.relay._on_topic_made_anew = place.made_anew.append
+        self.open.append(place)
+        return place
+
+    async def copy(self, place: Place) -> str:
+        """What a backup of this moment holds."""
+        await place.close()
+        return self._databases.copy(place.name)
+
+
+@pytest.fixture
+async def places(databases: Databases) -> AsyncIterator[Places]:
+    places = Places(databases)
+    yield places
+    for place in places.open:
+        await place.close()
+        databases.drop(place.name)
+
+
+async def test_what_was_published_comes_back_and_what_was_written_since_comes_after_it(
+    places: Places, databases: Databases
+) -> None:
+    kept, changed, dropped, made, undone = (uuid4() for _ in range(5))
+    before = await places.at(databases.create())
+    for id_ in (kept, changed, dropped, undone):
+        await before.create(id_, source_id=f"source-{id_}")
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+
+    lost = await places.at(before.name)
+    await lost.update(changed, title="second", bodyweight_kg=81.5)
+    await lost.update(changed, title="third", session_rpe=8)
+    await lost.create(made, source_id="made")
+    await lost.update(made, notes='a "note" with "version":9, in it', exercises=LIFTS[:1])
+    await lost.update(undone, title="lost, and written over")
+    await lost.trainings.delete(USER, dropped)
+    await lost.relay.relay.drain()
+    expected = {id_: await lost.document(id_) for id_ in (kept, changed, made)}
+
+    now = await places.at(backup)
+    assert await now.update(undone, [1], title="written since") == 2
+    assert await now.create(made, source_id="made", title="made again") is True
+    await now.relay.relay.drain()
+
+    assert await now.document(kept) == expected[kept]
+    assert await now.document(changed) == expected[changed]
+    assert await now.history(dropped) == [(1, "training_created", "athlete"), (2, "training_deleted", "restored")]
+    assert await now.history(undone) == [
+        (1, "training_created", "athlete"),
+        (2, "training_updated", "restored"),
+        (3, "training_updated", "athlete"),
+    ]
+    document = await now.document(undone)
+    assert (document["version"], document["title"]) == (3, "written since")
+    assert await now.history(made) == [
+        (1, "training_created", "restored"),
+        (2, "training_updated", "restored"),
+        (3, "training_updated", "athlete"),
+    ]
+    assert (await now.document(made))["title"] == "made again"
+
+    assert now.relay.relay.state.adopted == 6
+    assert now.relay.relay.state.epoch == 2
+    assert now.made_anew == [TOPIC]
+    assert compare(read_log(now.owner, TOPIC), places.topic.records).violations == ()
+    assert len(places.topic.records) == 4 + 6 + 2
+
+    await VolumeFold(now.database, TOPIC).catch_up()
+    assert (await verify(now.database)).ok
+    assert await now.update(changed, [3], title="fourth") == 4
+    await now.relay.relay.drain()
+    assert compare(read_log(now.owner, TOPIC), places.topic.records).violations == ()
+
+
+async def test_a_training_that_came_back_is_known_to_who_sends_it_again(places: Places, databases: Databases) -> None:
+    training = uuid4()
+    before = await places.at(databases.create())
+    await before.create(uuid4())
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+    lost = await places.at(before.name)
+    await lost.create(training, source_id="import 1")
+    await lost.relay.relay.drain()
+    expected = await lost.document(training)
+
+    now = await places.at(backup)
+    await now.relay.relay.drain()
+    assert await now.document(training) == expected
+    assert await now.create(training, source_id="import 1") is False
+    assert await now.create(uuid4(), source_id="import 1") is False
+    assert await now.history(training) == [(1, "training_created", "restored")]
+
+
+async def test_a_relay_that_died_before_it_could_note_what_it_published_takes_nothing_back(
+    places: Places, databases: Databases
+) -> None:
+    place = await places.at(databases.create())
+    await place.create(uuid4())
+    await place.relay.relay.drain()
+    for _ in range(5):
+        await place.create(uuid4())
+    place.relay.producer.dies_after = len(places.topic.batches) + 1
+    await place.relay.start().ended()
+    assert len(places.topic.records) == 6
+
+    await place.close()
+    again = await places.at(place.name)
+    await again.database.execute("SELECT 1")
+    await again.relay.start().relay.drain()
+    state = again.relay.relay.state
+    assert (state.adopted, again.made_anew) == (0, [])
+    assert compare(read_log(again.owner, TOPIC), places.topic.records).violations == ()
+
+
+async def test_what_contradicts_the_log_is_left_alone(places: Places, databases: Databases) -> None:
+    training = uuid4()
+    place = await places.at(databases.create())
+    await place.create(training)
+    await place.relay.relay.drain()
+    backup = await places.copy(place)
+
+    foreign = await places.at(place.name)
+    await foreign.update(training, title="second")
+    await foreign.update(training, title="third")
+    await foreign.relay.relay.drain()
+    held = [record for record in places.topic.records if record.event["payload"]["version"] != 2]
+    for partition in places.topic.partitions:
+        partition[:] = [record for record in partition if record in held]
+
+    now = await places.at(backup)
+    await now.relay.relay.drain()
+    assert now.relay.relay.state.adopted == 0
+    assert await now.history(training) == [(1, "training_created", "athlete")]
