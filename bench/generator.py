@@ -1,4 +1,4 @@
-"""The load generator, in a process of its own: POSTs over keep-alive connections, as cheaply as Python can.
+"""The load generator, in a process of its own: requests over keep-alive connections, as cheaply as Python can.
 
 Requests are bytes made beforehand and answers are read no further than their status and length, so that the generator
 takes little of the processors that it measures; what it takes is reported with the result.
@@ -141,18 +141,32 @@ def request(url: str, token: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
+def reading(url: str, token: str) -> bytes:
+    """A whole GET of `url`, as bytes."""
+    parts = urlsplit(url)
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+
 def main() -> None:
-    """Read `{url, tokens, bodies}` as JSON from standard input, run, write the result as JSON to standard output."""
+    """Read what to ask for as JSON from standard input, run, write the result as JSON to standard output.
+
+    To POST: `{url, tokens, bodies}`; to GET: `{reads: [[url, token], …]}`, all of one server.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--rate", type=float)
     args = parser.parse_args()
     given = json.load(sys.stdin)
-    # Users by turns, each with every body in the end: the two counts have no common divisor.
-    pairs = zip(cycle(given["tokens"]), given["bodies"] * len(given["tokens"]), strict=False)
-    requests = [request(given["url"], token, body.encode()) for token, body in pairs]
-    parts = urlsplit(given["url"])
+    if "reads" in given:
+        requests = [reading(url, token) for url, token in given["reads"]]
+        parts = urlsplit(given["reads"][0][0])
+    else:
+        # Users by turns, each with every body in the end: the two counts have no common divisor.
+        pairs = zip(cycle(given["tokens"]), given["bodies"] * len(given["tokens"]), strict=False)
+        requests = [request(given["url"], token, body.encode()) for token, body in pairs]
+        parts = urlsplit(given["url"])
     generator = Generator(requests, connections=args.connections, seconds=args.seconds, rate=args.rate)
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = uvloop.run(generator.run(str(parts.hostname), int(parts.port or 80)))

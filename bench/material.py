@@ -52,17 +52,21 @@ class Run:
     latencies: Sequence[float]
     processor_seconds: float
 
+    def count(self, status: int) -> int:
+        """Requests answered so. Raises RuntimeError when any was answered otherwise."""
+        if set(self.statuses) != {str(status)}:
+            raise RuntimeError(f"not every request was answered {status}: {self.statuses}")
+        return self.statuses[str(status)]
+
     @property
     def created(self) -> int:
-        """Requests answered 201. Raises RuntimeError when any was answered otherwise."""
-        if set(self.statuses) != {"201"}:
-            raise RuntimeError(f"not every POST was answered 201: {self.statuses}")
-        return self.statuses["201"]
+        """Trainings created. Raises RuntimeError when a request was answered otherwise."""
+        return self.count(201)
 
     @property
     def per_second(self) -> float:
-        """Trainings created in a second."""
-        return self.created / self.seconds
+        """Requests answered in a second."""
+        return sum(self.statuses.values()) / self.seconds
 
     @property
     def own_share(self) -> float:
@@ -70,13 +74,28 @@ class Run:
         return self.processor_seconds / self.seconds
 
 
-async def post(url: str, *, connections: int, seconds: float, rate: float | None = None) -> Run:
-    """Let the generator post trainings to the API at `url`."""
+async def post(
+    url: str, *, connections: int, seconds: float, rate: float | None = None, users: Sequence[UUID] = tuple(USERS)
+) -> Run:
+    """Let the generator post trainings of `users` to the API at `url`. Raises RuntimeError where one is not created."""
+    given = {"url": f"{url}/api/v1/trainings", "tokens": [token(str(user)) for user in users], "bodies": bodies()}
+    done = await _generate(given, connections, seconds, rate)
+    done.count(201)
+    return done
+
+
+async def get(reads: Sequence[tuple[str, str]], *, connections: int, seconds: float) -> Run:
+    """Let the generator read addresses, each with a token. Raises RuntimeError unless all are answered 200."""
+    done = await _generate({"reads": reads}, connections, seconds, None)
+    done.count(200)
+    return done
+
+
+async def _generate(given: dict[str, Any], connections: int, seconds: float, rate: float | None) -> Run:
     options = [f"--connections={connections}", f"--seconds={seconds}", *([f"--rate={rate}"] if rate else [])]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.generator", *options, stdin=PIPE, stdout=PIPE
     )
-    given = {"url": f"{url}/api/v1/trainings", "tokens": [token(str(user)) for user in USERS], "bodies": bodies()}
     output, _ = await process.communicate(json.dumps(given).encode())
     if process.returncode != 0:
         raise RuntimeError(f"the generator ended with {process.returncode}")

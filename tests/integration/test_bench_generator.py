@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bench.generator import Generator, request
+from bench.generator import Generator, reading, request
 
 BODY = b'{"n": 1}'
 
@@ -75,4 +75,10 @@ def test_a_request_is_whole(path: str) -> None:
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAuthorization: Bearer t\r\n"
         "Content-Type: application/json\r\nContent-Length: 8\r\n\r\n".encode()
         + BODY
+    )
+
+
+def test_a_reading_keeps_its_query() -> None:
+    assert reading("http://127.0.0.1:8080/there?a=1&b=2", "t") == (
+        b"GET /there?a=1&b=2 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAuthorization: Bearer t\r\n\r\n"
     )
