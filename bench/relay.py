@@ -95,7 +95,7 @@ class Memory:
             raise RuntimeError("the lease ran out during the measurement")
         return Outcome()
 
-    async def beyond(self, topic: str, offsets: Mapping[str, int]) -> Found:  # noqa: ARG002 - the protocol's names
+    async def beyond(self, topic: str, offsets: Mapping[str, int] | None) -> Found:  # noqa: ARG002 - the protocol's names
         """There is no topic, so nothing stands on it."""
         return Found([], {}, 0, False)
 

@@ -175,7 +175,7 @@ class _AfterPause:
             await self._pause()
         return await self._producer.publish(rows, may_send)
 
-    async def beyond(self, topic: str, offsets: Mapping[str, int]) -> Found:
+    async def beyond(self, topic: str, offsets: Mapping[str, int] | None) -> Found:
         return await self._producer.beyond(topic, offsets)
 
     async def close(self) -> None:

@@ -23,11 +23,11 @@ _SESSION = {
     "session_rpe_load": "Session RPE (0 to 10) * minutes; NULL where either was not said",
 }
 _SOURCE = {
-    "source_seq": "Place in the log (outbox.seq) of the event that the row comes from",
+    "source_seq": "Place in the log that the record of the event names which the row comes from (its ce_logseq)",
     "updated_at": "When the change was accepted that the event tells of",
 }
 _SOURCES = {
-    "source_seq": "Place in the log (outbox.seq) of the latest event that the row comes from",
+    "source_seq": "Place in the log that the record of the latest event names which the row comes from (its ce_logseq)",
     "updated_at": "When the change was accepted that the latest such event tells of",
 }
 _TRAINING = {

@@ -163,7 +163,7 @@ class KafkaProducer:
             raise
         return await self._outcome(rows, chains, made, error)
 
-    async def beyond(self, topic: str, offsets: Mapping[str, int]) -> Found:
+    async def beyond(self, topic: str, offsets: Mapping[str, int] | None) -> Found:
         """What stands on the topic beyond `offsets`; see `outbox.relay.Producer`."""
         try:
             async with asyncio.timeout(self._timeout):

@@ -12,8 +12,10 @@ LIMIT = 5000  # records of one look, and a fetch more at most
 _WAIT = 500  # milliseconds that a broker may hold back an answer
 
 
-async def read_beyond(bootstrap: str, options: Mapping[str, Any], topic: str, offsets: Mapping[str, int]) -> Found:
-    """The events on `topic` after the last `offsets` of its partitions, up to its present end.
+async def read_beyond(
+    bootstrap: str, options: Mapping[str, Any], topic: str, offsets: Mapping[str, int] | None
+) -> Found:
+    """The events on `topic` after the last `offsets` of its partitions, up to its present end; None: only that.
 
     What a partition no longer keeps is passed over. `options` are aiokafka's. Raises aiokafka's `KafkaError`.
     """
@@ -24,6 +26,8 @@ async def read_beyond(bootstrap: str, options: Mapping[str, Any], topic: str, of
         numbers = (await consumer._client.fetch_all_metadata()).partitions_for_topic(topic)
         partitions = [TopicPartition(topic, number) for number in sorted(numbers or ())]
         ends = await consumer.end_offsets(partitions) if partitions else {}
+        if offsets is None:
+            return Found([], {str(each.partition): end - 1 for each, end in ends.items() if end}, 0, more=False)
         starts = await consumer.beginning_offsets(partitions) if partitions else {}
         places = {each: max(offsets.get(str(each.partition), -1) + 1, starts[each]) for each in partitions}
         places = {each: place for each, place in places.items() if place < ends[each]}

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterable
+from datetime import datetime
 from functools import lru_cache
 
 from models.events import TrainingEvent
@@ -38,14 +39,16 @@ def headers(row: LogRow) -> Headers:
     return made
 
 
-def row_of(topic: str, key: bytes | None, value: bytes | None, given: Iterable[tuple[str, bytes]]) -> LogRow | None:
+def row_of(
+    topic: str, key: bytes | None, value: bytes | None, given: Iterable[tuple[str, bytes | None]]
+) -> LogRow | None:
     """The row of the log that became this record; None where it is none that `headers` could have made."""
     if key is None or value is None:
         return None
     found = dict(given)
     found.pop("replay", None)
     try:
-        text = {name: found[name].decode() for name in found}
+        text = {name: (value or b"").decode() for name, value in found.items()}
         event = TrainingEvent.model_validate_json(value)
         row = LogRow(
             int(text["ce_logseq"]),
@@ -59,10 +62,11 @@ def row_of(topic: str, key: bytes | None, value: bytes | None, given: Iterable[t
             text.get("ce_requestid"),
             value.decode(),
         )
-    except (KeyError, ValueError):
+        at = datetime.fromisoformat(row.created_at)
+    except (AttributeError, KeyError, ValueError):  # a header without a value is None
         return None
     said = (str(event.payload.user_id), str(event.payload.training_id), str(event.payload.version))
-    same = said == row[2:5] and (str(event.event_id), event.event_type) == row[5:7]
+    same = said == row[2:5] and (str(event.event_id), event.event_type, event.timestamp) == (*row[5:7], at)
     return row if same and dict(headers(row)) == found else None
 
 

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -68,10 +68,11 @@ class Producer(Protocol):
         broker is there, and its topics.
         """
 
-    async def beyond(self, topic: str, offsets: Mapping[str, int]) -> Found:
+    async def beyond(self, topic: str, offsets: Mapping[str, int] | None) -> Found:
         """What the topic holds beyond the last `offsets` of its partitions; of a partition that has none, all.
 
-        A topic that is missing holds nothing. Takes a bounded time. Raises `TopicUnreadable`.
+        With None only where they end. A topic that is missing holds nothing. Takes a bounded time.
+        Raises `TopicUnreadable`.
         """
 
     async def close(self) -> None:
@@ -112,7 +113,10 @@ class RelayState:
 
 
 class Relay:
-    """One relay. `lease` and `patience` are seconds: after `patience` without success the lease is let go."""
+    """One relay. `lease` and `patience` are seconds: after `patience` without success the lease is let go.
+
+    What stands on `topics` before this log's first event there is another's, and never taken for its own.
+    """
 
     def __init__(
         self,
@@ -121,6 +125,7 @@ class Relay:
         *,
         lease: float = 5.0,
         patience: float = 10.0,
+        topics: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         on_topic_made_anew: Callable[[str], None] = lambda _topic: None,
@@ -129,6 +134,7 @@ class Relay:
         self._producer = producer
         self._lease_seconds = lease
         self._patience = patience
+        self._own_topics = tuple(topics)
         self._clock = clock
         self._jitter = jitter
         self._on_topic_made_anew = on_topic_made_anew
@@ -213,6 +219,13 @@ class Relay:
 
     async def _reconcile(self, *, restored: bool) -> None:
         """Take back what the topics hold and the log has lost. `restored`: into another cluster."""
+        for topic in self._own_topics:
+            if topic not in self._topics:
+                found = await self._patiently(partial(self._producer.beyond, topic, None))
+                if found.offsets:
+                    log.warning("the topic holds records from before this log's first", extra={"topic": topic})
+                    self._topics[topic] = {"generation": 1, "offsets": dict(found.offsets)}
+                    self._unstored = True
         for topic, mark in self._topics.items():
             adopted = 0
             while True:

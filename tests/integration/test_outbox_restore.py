@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 import orjson
@@ -209,3 +209,47 @@ async def test_what_contradicts_the_log_is_left_alone(places: Places, databases:
     await now.relay.relay.drain()
     assert now.relay.relay.state.adopted == 0
     assert await now.history(training) == [(1, "training_created", "athlete")]
+
+
+async def test_what_stood_on_the_topic_before_the_log_is_never_taken_for_its_own(
+    places: Places, databases: Databases
+) -> None:
+    others = await places.at(databases.create())
+    for _ in range(3):
+        await others.create(uuid4())
+    await others.relay.relay.drain()
+    await others.close()
+
+    place = await places.at(databases.create())
+    await place.create(uuid4())
+    await place.relay.relay.drain()
+    await place.close()
+    again = await places.at(place.name)
+    await again.relay.relay.drain()
+    assert again.relay.relay.state.adopted == 0
+    assert len(read_log(again.owner, TOPIC)) == 1
+
+
+async def test_an_event_that_no_table_can_hold_stops_nobody_else(places: Places, databases: Databases) -> None:
+    place = await places.at(databases.create())
+    await place.create(uuid4())
+    await place.relay.relay.drain()
+    backup = await places.copy(place)
+    lost = await places.at(place.name)
+    trainings = [uuid4() for _ in range(5)]
+    for training in trainings:
+        await lost.create(training)
+    await lost.relay.relay.drain()
+    for partition in places.topic.partitions:
+        partition[:] = [
+            replace(record, value=record.value.replace(b'"reps":5', b'"reps":5000000000'))
+            if str(trainings[2]).encode() in record.value
+            else record
+            for record in partition
+        ]
+
+    now = await places.at(backup)
+    await now.relay.relay.drain()
+    assert now.relay.relay.state.adopted == 4
+    assert now.relay.relay.state.role == "leader"
+    assert await now.create(trainings[2]) is True

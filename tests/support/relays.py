@@ -75,12 +75,14 @@ class MemoryProducer:
         await self.process.gate()
         return Outcome(left, ConnectionError("acknowledgement lost") if left else None, offsets=offsets)
 
-    async def beyond(self, topic: str, offsets: Mapping[str, int]) -> Found:
+    async def beyond(self, topic: str, offsets: Mapping[str, int] | None) -> Found:
         await self.process.gate()
+        ends = {str(number): len(held) - 1 for number, held in enumerate(self.topic.partitions) if held}
+        if offsets is None:
+            return Found([], ends, 0, more=False)
         records = [record for record in self.topic.records if record.offset > offsets.get(str(record.partition), -1)]
         found = [row_of(topic, record.key, record.value, record.headers) for record in records]
         rows = [row for row in found if row is not None]
-        ends = {str(number): len(held) - 1 for number, held in enumerate(self.topic.partitions) if held}
         return Found(rows, ends, len(found) - len(rows), more=False)
 
     async def close(self) -> None:
@@ -114,7 +116,7 @@ class RelayProcess:
         self.store = OutboxStore(self.database, name, lease=lease, batch=batch)
         self.process = Process()
         self.producer = MemoryProducer(topic, self.process)
-        self.relay = Relay(_Mortal(self.store, self.process), self.producer, lease=lease)
+        self.relay = Relay(_Mortal(self.store, self.process), self.producer, lease=lease, topics=("training_events",))
         self._pause = pause
         self._task: asyncio.Task[None] | None = None
 

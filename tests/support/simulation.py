@@ -526,8 +526,9 @@ class ModelProducer:
         w.acknowledge(fence, made, piece)
         return first, Outcome()
 
-    async def beyond(self, topic: str, offsets: Mapping[str, int]) -> Found:
+    async def beyond(self, topic: str, offsets: Mapping[str, int] | None) -> Found:
         w = self.world
+        assert offsets is not None, "the model's topic is the log's from the beginning"
         await self.process.gate()
         await asyncio.sleep(0.001)
         if w.broker == "away" or self.cut_off:

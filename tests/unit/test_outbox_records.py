@@ -1,14 +1,18 @@
 """The bytes of a record."""
 
 import uuid
+from typing import Any
+from uuid import UUID
 
+import orjson
 import pytest
 from aiokafka.partitioner import murmur2 as kafkas
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.outbox import LogRow
-from outbox.records import headers, murmur2, partition_of
+from outbox.records import headers, murmur2, partition_of, row_of
+from tests.support import log
 
 ROW = LogRow(
     seq=42,
@@ -58,3 +62,57 @@ def test_users_spread_over_the_partitions() -> None:
     for number in range(800):
         counts[partition_of(str(uuid.UUID(int=number)).encode(), 8)] += 1
     assert min(counts) > 60
+
+
+def published(**changes: bytes | None) -> tuple[bytes, bytes, list[tuple[str, bytes | None]]]:
+    """Key, value and headers of a valid event's record, with other headers where `changes` says so."""
+    event: dict[str, Any] = log.event(user_id=UUID(int=1), training_id=UUID(int=2), request_id="r")
+    row = LogRow(
+        7,
+        event["topic"],
+        str(event["user_id"]),
+        str(event["training_id"]),
+        str(event["version"]),
+        str(event["event_id"]),
+        event["event_type"],
+        orjson.loads(event["payload"])["timestamp"],
+        event["request_id"],
+        event["payload"],
+    )
+    return row.user_id.encode(), row.payload.encode(), list((dict(headers(row)) | changes).items())
+
+
+def test_a_record_is_the_row_that_it_came_from() -> None:
+    key, value, names = published()
+    row = row_of("training_events", key, value, names)
+    assert row is not None
+    assert headers(row) == names
+    assert (row.payload.encode(), row.user_id.encode(), row.seq) == (value, key, 7)
+    assert row_of("training_events", key, value, [*names, ("replay", b"x")]) == row
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ce_requestid": None},
+        {"ce_time": b"never"},
+        {"ce_time": b"2020-01-01T00:00:00Z"},
+        {"ce_logseq": b"-1x"},
+        {"ce_id": b"00000000-0000-0000-0000-000000000000"},
+        {"ce_source": b"/another"},
+        {"ce_sequence": b"2"},
+        {"ce_subject": b"\xff"},
+        {"more": b"1"},
+    ],
+)
+def test_a_record_of_another_make_is_no_row(changes: dict[str, bytes | None]) -> None:
+    key, value, names = published(**changes)
+    assert row_of("training_events", key, value, names) is None
+
+
+def test_a_record_without_key_or_value_is_no_row() -> None:
+    key, value, names = published()
+    assert row_of("training_events", None, value, names) is None
+    assert row_of("training_events", key, None, given) is None
+    assert row_of("training_events", b"another", value, names) is None
+    assert row_of("training_events", key, b"{}", names) is None
