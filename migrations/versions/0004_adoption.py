@@ -11,20 +11,24 @@ ALTER TABLE outbox ADD COLUMN published_seq bigint;
 COMMENT ON COLUMN outbox.published_seq IS 'The place in the log that its record names, where that is another than seq';
 """
 
-# `records` are some of the topic beyond what the cursor remembers, each a row of the log. Most are there, since the
+# `records` are some of one topic beyond what the cursor remembers, each a row of the log. Most are there, since the
 # relay died before it could note them. Those that are not were lost with the database's tail, and what was published
 # has happened: so they come back, with the document that they carry. A write that the database took since then, of the
 # same training, was made later and was never published: it keeps its content and gets the next version. Rows that come
-# back bear transaction 2, which every snapshot sees, and lie below the new `top_seq`: no window will hold them.
-# `strange` are records that contradict the log: of a version that does not follow, or that was published otherwise.
+# back bear transaction 2, which every snapshot sees; the relay's next window begins above the last of them (`top`), and
+# one that dies before that publishes them once more, byte for byte. The log's readers fold anew (`generation`), in the
+# same transaction. `strange` are records that contradict the log: of a version that does not follow, or that was
+# published otherwise.
 ADOPT = r"""
 CREATE FUNCTION outbox_adopt(
-    mine bigint, records jsonb, OUT events integer, OUT renumbered integer, OUT strange integer, OUT top bigint
+    mine bigint, records jsonb, OUT events integer, OUT renumbered integer, OUT strange integer, OUT top bigint,
+    OUT generation integer
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     cursor_row outbox_cursor;
     lost record;
     present integer;
+    met integer;
     moved integer;
     document jsonb;
     place bigint;
@@ -36,7 +40,7 @@ BEGIN
     events := 0;
     renumbered := 0;
     strange := 0;
-    top := greatest(cursor_row.top_seq, cursor_row.done_seq);
+    top := 0;
     FOR lost IN
         SELECT DISTINCT ON (f.user_id, f.aggregate_id, f.version) f.*
         FROM jsonb_to_recordset(records) AS f(
@@ -53,9 +57,8 @@ BEGIN
         IF lost.version > present + 1 OR EXISTS (
             SELECT FROM outbox o
             WHERE o.user_id = lost.user_id AND o.aggregate_id = lost.aggregate_id AND o.version >= lost.version
-              AND (o.seq <= greatest(cursor_row.top_seq, cursor_row.done_seq)
+              AND (o.seq <= greatest(cursor_row.top_seq, cursor_row.done_seq) OR o.xid = '2'
                    OR o.event_id IN (SELECT (f ->> 'event_id')::uuid FROM jsonb_array_elements(records) f))
-              AND o.xid <> '2'
         ) THEN
             strange := strange + 1;
             CONTINUE;
@@ -91,7 +94,12 @@ BEGIN
             SET version = excluded.version, status = excluded.status, date = excluded.date,
                 timezone = excluded.timezone, day = excluded.day, title = excluded.title,
                 duration_seconds = excluded.duration_seconds, session_rpe = excluded.session_rpe,
-                bodyweight_kg = excluded.bodyweight_kg, notes = excluded.notes, updated_at = excluded.updated_at;
+                bodyweight_kg = excluded.bodyweight_kg, notes = excluded.notes, updated_at = excluded.updated_at,
+                deleted_at = NULL
+            RETURNING old.version INTO met;
+            IF coalesce(met, 0) <> present THEN
+                RAISE EXCEPTION 'training % was created meanwhile', lost.aggregate_id USING ERRCODE = '40001';
+            END IF;
             DELETE FROM training_sets WHERE user_id = lost.user_id AND training_id = lost.aggregate_id;
             DELETE FROM training_exercises WHERE user_id = lost.user_id AND training_id = lost.aggregate_id;
             INSERT INTO training_exercises (
@@ -118,8 +126,13 @@ BEGIN
         top := greatest(top, place);
         events := events + 1;
     END LOOP;
+    generation := (cursor_row.topics -> (records -> 0 ->> 'topic') ->> 'generation')::integer;
     IF events > 0 THEN
-        UPDATE outbox_cursor SET top_seq = top, epoch = epoch + 1 WHERE fence = mine;
+        generation := generation + 1;
+        UPDATE outbox_cursor
+        SET epoch = epoch + 1,
+            topics = jsonb_set(topics, ARRAY[records -> 0 ->> 'topic', 'generation'], to_jsonb(generation))
+        WHERE fence = mine;
     END IF;
 END $$;
 REVOKE ALL ON FUNCTION outbox_adopt(bigint, jsonb) FROM PUBLIC;

@@ -55,11 +55,13 @@ class Found(NamedTuple):
 
 class Adopted(NamedTuple):
     """What came of events that stand on a topic: how many of them were not in the log and were taken back into it, how
-    many later rows got another version for it, and how many contradict the log and were left alone."""
+    many later rows got another version for it, and how many contradict the log and were left alone. `generation` is the
+    topic's from now on: another one where events were taken back; None where nothing was looked at."""
 
     events: int
     renumbered: int
     strange: int
+    generation: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ class KafkaProducer:
         """What stands on the topic beyond `offsets`; see `outbox.relay.Producer`."""
         try:
             async with asyncio.timeout(self._timeout):
-                return await read_beyond(self._bootstrap, self._access.options, topic, offsets)
+                return await read_beyond(self._bootstrap, self._access.options, topic, offsets, self._timeout * 0.7)
         except TimeoutError:
             error = self._access.explain(KafkaError(f"no answer within {self._timeout:g} s"))
         except KafkaConnectionError as failure:

@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 FIRST_DELAY = 0.05  # seconds before the first retry; doubled until
 LONGEST_DELAY = 2.0  # seconds
+ADOPTED_AT_ONCE = 200  # events of one statement, which holds up writers of the same trainings
 
 
 class TopicUnreadable(Exception):
@@ -87,7 +88,7 @@ class Store(Protocol):
     async def step(self, lease: Lease, topics: dict[str, TopicMark], *, move: bool) -> tuple[Lease, Batch, bool]: ...
     async def read(self, lease: Lease, after: int) -> Batch: ...
     async def advance(self, lease: Lease, topics: dict[str, TopicMark]) -> None: ...
-    async def adopt(self, lease: Lease, rows: list[LogRow]) -> tuple[Lease, Adopted]: ...
+    async def adopt(self, lease: Lease, rows: Sequence[LogRow]) -> tuple[Lease, Adopted]: ...
     async def rebase(self, lease: Lease) -> Lease: ...
     async def recover(self, lease: Lease) -> tuple[list[LogRow], int]: ...
     async def recovered(self, lease: Lease, done: int) -> Lease: ...
@@ -227,33 +228,38 @@ class Relay:
                     self._topics[topic] = {"generation": 1, "offsets": dict(found.offsets)}
                     self._unstored = True
         for topic, mark in self._topics.items():
-            adopted = 0
-            while True:
+            adopted, more = 0, True
+            while more:
                 found = await self._patiently(partial(self._producer.beyond, topic, mark["offsets"]))
                 if found.foreign:
                     log.warning("records of another make stand on the topic", extra={"count": found.foreign})
-                if found.rows:
-                    lease, outcome = await self._store.adopt(self._mine, found.rows)
-                    self._hold(lease)
-                    adopted += outcome.events
-                    if outcome.strange:
-                        log.error("events on the topic contradict the log", extra={"topic": topic, **outcome._asdict()})
-                    if outcome.events:
-                        log.error(
-                            "the database had lost events that were published: they are taken back from the topic",
-                            extra={"topic": topic, "epoch": lease.epoch, **outcome._asdict()},
-                        )
+                for start in range(0, len(found.rows), ADOPTED_AT_ONCE):
+                    adopted += await self._adopt(topic, found.rows[start : start + ADOPTED_AT_ONCE])
+                    await self._renew()
                 if any(mark["offsets"].get(partition) != offset for partition, offset in found.offsets.items()):
                     mark["offsets"].update(found.offsets)
                     self._unstored = True
-                if not found.more:
-                    break
-            if adopted or restored:
-                # The derived tables went back with the database, while their readers stand where they stood.
+                more = found.more
+            if restored:  # the derived tables went back with the log, their readers did not
                 mark["generation"] += 1
                 await self._renew()
-                self._say(adopted=self.state.adopted + adopted)
+            if adopted or restored:
                 self._on_topic_made_anew(topic)
+
+    async def _adopt(self, topic: str, rows: Sequence[LogRow]) -> int:
+        lease, outcome = await self._store.adopt(self._mine, rows)
+        self._hold(lease)
+        if outcome.generation is not None:
+            self._topics[topic]["generation"] = outcome.generation
+        if outcome.strange:
+            log.error("events on the topic contradict the log", extra={"topic": topic, **outcome._asdict()})
+        if outcome.events:
+            log.error(
+                "the database had lost events that were published: they are taken back from the topic",
+                extra={"topic": topic, "epoch": lease.epoch, **outcome._asdict()},
+            )
+            self._say(adopted=self.state.adopted + outcome.events)
+        return outcome.events
 
     async def _patiently(self, look: Callable[[], Awaitable[Found]]) -> Found:
         delay, failing_since = FIRST_DELAY, self._clock()

@@ -103,7 +103,13 @@ class OutboxService:
 
     async def _drain(self) -> None:
         while not self._relay.halted:
-            await self._relay.drain()
+            try:
+                await self._relay.drain()
+            except asyncio.CancelledError:
+                if (task := asyncio.current_task()) is None or task.cancelling():
+                    raise
+                # aiokafka and aiopg raise it by themselves too.
+                log.exception("the relay was cancelled by nobody")
             await asyncio.sleep(PAUSE)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._settings.relay_lease / 5)

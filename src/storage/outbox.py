@@ -9,7 +9,7 @@ Every statement that moves the cursor names the fence, and touches no row once a
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,9 @@ from uuid import UUID
 
 import orjson
 import psycopg2
+import psycopg2.errors
 
+from models.errors import DatabaseUnavailable
 from models.outbox import Acquired, Adopted, Batch, Held, Lease, LeaseLost, LogRow, OutboxStatus, TopicMark
 from storage.database import Database, Parameters, Prepared, Row
 from storage.outbox_statements import (
@@ -88,7 +90,13 @@ class OutboxStore:
         lease's renewal, be stored. The last of what is returned: whether a retry or skip is asked for.
         """
         window = self._place(lease.hi, top=lease.last_seq, after=lease.floor_seq)
-        row = {"fence": lease.fence, "move": move, "topics": orjson.dumps(topics).decode(), "lease": self._lease}
+        row = {
+            "fence": lease.fence,
+            "hi": lease.hi,
+            "move": move,
+            "topics": orjson.dumps(topics).decode(),
+            "lease": self._lease,
+        }
         rows = await self._database.all(STEP, window | row)
         if not rows:
             raise LeaseLost
@@ -110,13 +118,14 @@ class OutboxStore:
         """Store that the rows of the window are acknowledged up to the lease's `done_seq`, and renew the lease."""
         row = {
             "fence": lease.fence,
+            "hi": lease.hi,
             "done": lease.done_seq,
             "topics": orjson.dumps(topics).decode(),
             "lease": self._lease,
         }
         await self._move(ADVANCE, row)
 
-    async def adopt(self, lease: Lease, rows: list[LogRow]) -> tuple[Lease, Adopted]:
+    async def adopt(self, lease: Lease, rows: Sequence[LogRow]) -> tuple[Lease, Adopted]:
         """Take back into the log, and into the trainings, those of `rows` that are not there: the database lost them.
 
         Their places in the log are new, and count as published. A write of the same training that was taken since then
@@ -126,21 +135,38 @@ class OutboxStore:
         try:
             row = await self._database.one(ADOPT, {"fence": lease.fence, "found": orjson.dumps(found).decode()})
         except (psycopg2.DataError, psycopg2.IntegrityError) as error:
-            if len(rows) == 1:
-                # Without the error's text, which may hold values: they are personal data.
-                extra = {"sqlstate": error.pgcode, "training_id": rows[0].aggregate_id, "event_id": rows[0].event_id}
-                log.warning("no table can hold an event that stands on the topic", extra=extra)
-                return lease, Adopted(0, 0, 1)
-            middle = len(rows) // 2  # look for the one by halves
-            lease, first = await self.adopt(lease, rows[:middle])
-            lease, second = await self.adopt(lease, rows[middle:])
-            return lease, Adopted(*(sum(pair) for pair in zip(first, second, strict=True)))
+            return await self._adopt_apart(lease, rows, error)
         if row is None or row[0] is None:
             raise LeaseLost
-        events, renumbered, strange, top = row
+        events, renumbered, strange, top, generation = row
         if events:
-            lease = replace(lease, epoch=lease.epoch + 1, top_seq=top, last_seq=max(lease.last_seq, top))
-        return lease, Adopted(events, renumbered, strange)
+            top = max(lease.last_seq, top)
+            lease = replace(lease, epoch=lease.epoch + 1, top_seq=top, last_seq=top)
+        return lease, Adopted(events, renumbered, strange, generation)
+
+    async def _adopt_apart(
+        self, lease: Lease, rows: Sequence[LogRow], error: psycopg2.DatabaseError
+    ) -> tuple[Lease, Adopted]:
+        """One of `rows` caused `error`: look for it by halves, and leave it alone where no table can hold it."""
+        if error.diag.table_name == "outbox":  # without a partition for the month; the operator's to make
+            raise error
+        if len(rows) == 1:
+            if isinstance(error, psycopg2.errors.UniqueViolation):
+                raise DatabaseUnavailable("A write came between what is taken back: once more.") from error
+            # Without the error's text, which may hold values: they are personal data.
+            extra = {"sqlstate": error.pgcode, "training_id": rows[0].aggregate_id, "event_id": rows[0].event_id}
+            log.warning("no table can hold an event that stands on the topic", extra=extra)
+            return lease, Adopted(0, 0, 1, None)
+        middle = len(rows) // 2
+        lease, first = await self.adopt(lease, rows[:middle])
+        lease, second = await self.adopt(lease, rows[middle:])
+        both = Adopted(
+            first.events + second.events,
+            first.renumbered + second.renumbered,
+            first.strange + second.strange,
+            second.generation or first.generation,
+        )
+        return lease, both
 
     async def rebase(self, lease: Lease) -> Lease:
         """Begin a new epoch in a cluster that the log was restored into. Waits 2 s at most for open writers."""

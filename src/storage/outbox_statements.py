@@ -13,6 +13,9 @@ PLANNER = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c work_m
 _TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer"
 _CLUSTER = "(SELECT system_identifier FROM pg_control_system())"
 _LEASE = "clock_timestamp() + %(lease)s * interval '1 second'"
+# A database that went back may give a fence out again: so the place is compared too.
+_MINE_STILL = f"""fence = %(fence)s AND hi::text = %(hi)s::text
+    AND timeline = {_TIMELINE} AND system_identifier = {_CLUSTER}"""
 _COLUMNS = """seq, topic, user_id::text, aggregate_id::text, version::text, event_id::text, event_type,
            rfc3339(created_at), request_id, payload, published_seq"""
 
@@ -78,7 +81,7 @@ STEP = Prepared(
 WITH found AS MATERIALIZED ({_window()}
 ), mine AS MATERIALIZED (
     SELECT EXISTS (SELECT FROM outbox_quarantine WHERE state IN ('retry', 'skip')) AS asked
-    FROM outbox_cursor WHERE fence = %(fence)s AND timeline = {_TIMELINE} AND system_identifier = {_CLUSTER}
+    FROM outbox_cursor WHERE {_MINE_STILL}
 ), moved AS (
     UPDATE outbox_cursor
     SET lo = hi, hi = pg_current_snapshot(), top_seq = %(top)s, done_seq = 0, topics = %(topics)s,
@@ -98,7 +101,7 @@ ADVANCE = Prepared(
     f"""
 UPDATE outbox_cursor
 SET done_seq = %(done)s, topics = %(topics)s, lease_until = {_LEASE}, moved_at = clock_timestamp()
-WHERE fence = %(fence)s
+WHERE {_MINE_STILL}
 """,
     _TYPES,
 )
@@ -106,7 +109,8 @@ WHERE fence = %(fence)s
 # A step that was cancelled may have opened the next window after all: that one's rows are not done.
 RELEASE = """
 UPDATE outbox_cursor
-SET done_seq = CASE hi::text WHEN %(hi)s THEN %(done)s ELSE done_seq END, topics = %(topics)s, owner = '',
+SET done_seq = CASE hi::text WHEN %(hi)s THEN %(done)s ELSE done_seq END,
+    topics = CASE hi::text WHEN %(hi)s THEN %(topics)s ELSE topics END, owner = '',
     lease_until = '-infinity'
 WHERE fence = %(fence)s
 """

@@ -51,6 +51,7 @@ class MemoryProducer:
     def __init__(self, topic: MemoryTopic, process: Process) -> None:
         self.topic = topic
         self.process = process
+        self.look = 1_000_000  # records of one look at what stands on the topic
         self.dies_after: int | None = None  # batches of the topic: killed before it hears of the last one
 
     async def publish(self, rows: Sequence[LogRow], may_send: Callable[[], bool]) -> Outcome:
@@ -81,9 +82,11 @@ class MemoryProducer:
         if offsets is None:
             return Found([], ends, 0, more=False)
         records = [record for record in self.topic.records if record.offset > offsets.get(str(record.partition), -1)]
+        more, records = len(records) > self.look, records[: self.look]
         found = [row_of(topic, record.key, record.value, record.headers) for record in records]
         rows = [row for row in found if row is not None]
-        return Found(rows, ends, len(found) - len(rows), more=False)
+        reached = {str(record.partition): record.offset for record in records}
+        return Found(rows, reached, len(found) - len(rows), more)
 
     async def close(self) -> None:
         await self.process.gate()

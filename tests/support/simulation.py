@@ -405,12 +405,12 @@ class ModelStore:
 
         await self._run(effect)
 
-    async def adopt(self, lease: Lease, rows: list[LogRow]) -> tuple[Lease, Adopted]:
+    async def adopt(self, lease: Lease, rows: Sequence[LogRow]) -> tuple[Lease, Adopted]:
         def effect() -> tuple[Lease, Adopted]:
             w = self._mine(lease)
             known = {row.event_id for xid, row in w.rows if xid in w.committed}
             w.violations += [f"I2: {row.event_id} was never committed" for row in rows if row.event_id not in known]
-            return lease, Adopted(0, 0, 0)
+            return lease, Adopted(0, 0, 0, None)
 
         return await self._run(effect)
 
