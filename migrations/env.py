@@ -18,6 +18,8 @@ def run() -> None:
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=metadata, include_schemas=True)
         with context.begin_transaction():
+            # Whoever waits for a table keeps all who come later waiting as well: rather give up, and be run again.
+            context.execute("SET LOCAL lock_timeout = '3s'")
             context.run_migrations()
 
 

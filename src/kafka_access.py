@@ -89,11 +89,12 @@ class KafkaAccess:
         except Exception as error:
             if self._oauth is not None and isinstance(error, SaslAuthenticationFailed):
                 self._oauth.forget()
-            self.refused = f"{host}:{port}: {str(error) or type(error).__name__}"
-            if isinstance(error, (KafkaError, OSError, TimeoutError)):
+            known = isinstance(error, (KafkaError, OSError, TimeoutError))
+            self.refused = f"{host}:{port}: {(known and str(error)) or _said(error)}"
+            if known:
                 raise
             # What SCRAM's arithmetic raises: a task of aiokafka's that meets another error ends for good.
-            raise KafkaError(repr(error)) from error
+            raise KafkaError(_said(error)) from error
         self.refused = None
         return connection
 
@@ -103,7 +104,10 @@ class KafkaAccess:
     def _context(self) -> ssl.SSLContext | None:
         if not self._tls:
             return None
-        context = ssl.create_default_context(cadata=None if self._ca is None else self._ca.read_text())
+        authorities = None if self._ca is None else _read(self._ca)
+        if authorities == "":  # which `ssl` takes for none given, and so for the system's
+            raise OSError(f"{self._ca}: empty")
+        context = ssl.create_default_context(cadata=authorities)
         if self._cert is not None:
             try:
                 # Without a password OpenSSL would ask for an encrypted key's on the terminal.
@@ -154,7 +158,7 @@ class ClientCredentials(AbstractTokenProvider):
                 document = await answer.json(content_type=None)
                 return str(document["access_token"]), float(document.get("expires_in") or 0)
         except (ClientError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise KafkaError(f"no token from {self._url}: {error!r}") from error
+            raise KafkaError(f"no token from {self._url}: {_said(error)}") from error
 
 
 class _OAuth(OAuthAuthenticator):
@@ -175,7 +179,21 @@ async def _connect(host: str, port: int, *, ssl_context: Any = None, **options: 
 
 
 def _secret(path: Path) -> str:
-    return path.read_text().rstrip("\r\n")  # an editor's, or `echo`'s
+    return _read(path).rstrip("\r\n")  # an editor's, or `echo`'s
+
+
+def _read(path: Path) -> str:
+    """The text of a file. Raises `OSError`, also for what is no UTF-8: Python's error would hold all that was read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise OSError(f"{path}: not UTF-8") from None
+
+
+def _said(error: Exception) -> str:
+    """`error` for a log. Not its `repr`: that holds a request's headers, or the text that could not be coded."""
+    text = "" if isinstance(error, UnicodeError) else str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 aiokafka.client.create_conn = _connect  # type: ignore[attr-defined]

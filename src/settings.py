@@ -1,6 +1,7 @@
 """Settings of the service, read once from the environment (prefix ``TRAINING_``) and frozen."""
 
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -140,6 +141,22 @@ class Settings(BaseSettings):
                 raise ValueError("has no readable host and port; in a password @ is written %40, / %2F and : %3A")
         return url
 
+    @field_validator("kafka_sasl_oauthbearer_token_endpoint_url", "jwks_url")
+    @classmethod
+    def _private(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        """Secrets, and the keys that all tokens are trusted by, go in clear over no network."""
+        if url is not None and url.scheme != "https" and not _loopback(url.host or ""):
+            raise ValueError("must begin with https://; http:// is for a loopback address alone")
+        return url
+
+    @field_validator("kafka_sasl_oauthbearer_token_endpoint_url")
+    @classmethod
+    def _without_user(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        """Nothing secret stands in it: it is logged, and said by `/health/pipeline`."""
+        if url is not None and (url.username or url.password):
+            raise ValueError("must hold no user and no password; the client's id and secret have their own settings")
+        return url
+
     @model_validator(mode="before")
     @classmethod
     def _split_origins(cls, values: dict[str, object]) -> dict[str, object]:
@@ -190,6 +207,13 @@ class Settings(BaseSettings):
     def owner_url(self) -> str:
         """URL of the schema's owner: `database_owner_url`, or `database_url` where one role does both."""
         return (self.database_owner_url or self.database_url).get_secret_value()
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @cache

@@ -4,8 +4,9 @@ import argparse
 import os
 import sys
 
-from psycopg2.errors import InsufficientPrivilege
-from sqlalchemy.exc import OperationalError, ProgrammingError
+import psycopg2
+from psycopg2.errors import InsufficientPrivilege, LockNotAvailable
+from sqlalchemy.exc import DBAPIError
 
 from commands.environment import CommandError, one_line, service_settings
 from storage.migrate import migrate as bring_to_head
@@ -34,12 +35,15 @@ def migrate(_: argparse.Namespace) -> int:
     """`training migrate`: bring the database to the schema of this version."""
     try:
         missing = bring_to_head(service_settings().owner_url)
-    except OperationalError as error:
-        raise CommandError(one_line(error.orig or error)) from None
-    except ProgrammingError as error:
-        if not isinstance(error.orig, InsufficientPrivilege):
-            raise
-        raise CommandError(f"{one_line(error.orig)}. {ASK_FOR_RIGHTS}") from None
+    except (DBAPIError, psycopg2.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, LockNotAvailable):
+            raise CommandError(f"Nothing was changed, try again: something held a table ({one_line(cause)}).") from None
+        if isinstance(cause, InsufficientPrivilege):
+            raise CommandError(f"{one_line(cause)}. {ASK_FOR_RIGHTS}") from None
+        if isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+            raise CommandError(one_line(cause)) from None
+        raise
     print("The database has the schema of this version.")
     if missing:
         print(ASK_FOR_ROLES.format(roles=" and no ".join(missing)), file=sys.stderr)

@@ -18,6 +18,7 @@ _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 # Loggers of libraries, and of `runtime`, whose classes are Faust's: nothing below a warning (unless all is wanted), and
 # no floods.
 LIBRARIES = ("aiokafka", "faust", "mode", "asyncio", "aiohttp", "runtime")
+REQUESTS = "aiokafka.conn"  # its debug lines are requests and answers in full, with the passwords and tokens of SASL
 
 
 class Throttle(logging.Filter):
@@ -79,6 +80,7 @@ def configure(level: str, style: str) -> None:
         logging.getLogger(name).setLevel(
             logging.DEBUG if level == "debug" else max(logging.root.level, logging.WARNING)
         )
+    logging.getLogger(REQUESTS).setLevel(max(logging.INFO, logging.getLogger("aiokafka").level))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

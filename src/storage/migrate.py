@@ -18,8 +18,9 @@ def migrate(owner_url: str, revision: str = "head") -> list[str]:
     `owner_url` names the role that owns the schema, and the database or its schema `public`. Returns the roles that the
     server lacks and the owner may not make: without `training_worker`, workers must connect as the owner.
 
-    Raises SQLAlchemy's `OperationalError` when the database cannot be reached, and its `ProgrammingError`, whose `orig`
-    is psycopg2's `InsufficientPrivilege`, when the owner may not do what is needed.
+    Raises an error of psycopg2's, or the one of SQLAlchemy's that has it as `orig`: `OperationalError` when the
+    database cannot be reached, its kind `LockNotAvailable` when something held a table for 3 s, and
+    `InsufficientPrivilege` when the owner may not do what is needed.
     """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -14,6 +14,7 @@ import settings
 from commands import environment
 from embedded.postgres import Postgres
 from storage.database import Database
+from storage.migrate import migrate as bring_to
 from storage.outbox import OutboxStore, keep_partitions
 from tests.conftest import TEST_OPTIONS
 from tests.support.brokers import new_folder
@@ -132,3 +133,28 @@ def test_an_owner_who_may_make_roles_makes_them(server: Postgres, migrate: Migra
             assert await relayed(database) == 3
 
     asyncio.run(work())
+
+    code, said = migrate("training_worker")  # which may read that nothing is to be done, and then may not do the rest
+    assert code == 1
+    assert said.startswith("training: permission denied for table exercises")
+    assert "Migrations run as the owner of the database" in said
+
+
+def test_a_server_that_goes_away_after_the_migrations_is_said_in_one_line(
+    migrate: Migrate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: object) -> None:
+        raise psycopg2.OperationalError("server closed the connection\n\tunexpectedly\n")
+
+    monkeypatch.setattr("storage.migrate.make_roles", gone)
+    assert migrate("app") == (1, "training: server closed the connection unexpectedly\n")
+
+
+def test_a_migration_gives_up_when_something_holds_a_table(server: Postgres, migrate: Migrate) -> None:
+    bring_to(server.url("app", "app"), "0003")
+    with closing(psycopg2.connect(server.url("app", "app"))) as reader, reader.cursor() as cursor:
+        cursor.execute("SET idle_in_transaction_session_timeout = '30s'; SELECT FROM outbox")
+        code, said = migrate("app")
+        assert code == 1
+        assert said.startswith("training: Nothing was changed, try again: something held a table (")
+    assert migrate("app")[0] == 0

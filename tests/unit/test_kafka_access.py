@@ -69,6 +69,32 @@ def test_settings_that_do_not_are_refused_by_name(given: dict[str, str], named: 
         make_settings(**given)
 
 
+URLS = ("jwks_url", f"{OAUTH}_token_endpoint_url")
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize("host", ["keys.example", "10.0.0.1:80", "localhost.example", "127.0.0.1.example", "[::2]"])
+def test_secrets_and_keys_go_in_clear_over_no_network(name: str, host: str) -> None:
+    oauth = {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_mechanism": "OAUTHBEARER", **CLIENT}
+    make_settings(**oauth | {name: f"https://{host}/there"})
+    with pytest.raises(ValidationError, match=rf"(?s){name}\n.*must begin with https://"):
+        make_settings(**oauth | {name: f"http://{host}/there"})
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize("host", ["127.0.0.1:80", "127.1.2.3", "LOCALHOST", "[::1]:80"])
+def test_on_this_machine_they_may(name: str, host: str) -> None:
+    oauth = {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_mechanism": "OAUTHBEARER", **CLIENT}
+    assert getattr(make_settings(**oauth | {name: f"http://{host}/there"}), name).path == "/there"
+
+
+@pytest.mark.parametrize("user", ["user:hunter2@", "user@", ":hunter2@"])
+def test_the_token_endpoint_s_address_holds_no_secret(user: str) -> None:
+    with pytest.raises(ValidationError, match=r"(?s)token_endpoint_url\n.*must hold no user") as caught:
+        make_settings(**{f"{OAUTH}_token_endpoint_url": f"https://{user}keys.example/there"})
+    assert "hunter2" not in str(caught.value)
+
+
 @dataclass
 class Plan:
     """What comes next, in order, and what was shown to get it."""
@@ -107,6 +133,36 @@ async def test_the_password_is_read_at_every_connection(brokers: Plan, tmp_path:
         assert access.refused is None
 
 
+@pytest.mark.parametrize("name", ["ssl_ca_file", "sasl_password_file"])
+async def test_what_is_no_text_is_not_told(brokers: Plan, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"hunter\xe4")
+    access = KafkaAccess(security_protocol="SASL_SSL", sasl_mechanism="PLAIN", **{name: path})  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="not UTF-8") as caught:
+        await access.connect("a", 1)
+    assert str(caught.value) == f"{path}: not UTF-8"
+    assert caught.value.__cause__ is None
+    assert access.refused == f"a:1: {path}: not UTF-8"
+
+
+async def test_what_cannot_be_sent_is_not_told(brokers: Plan) -> None:
+    access = KafkaAccess()
+    brokers.answers.append(UnicodeEncodeError("utf-8", "hunter\ud800", 6, 7, "surrogates not allowed"))
+    with pytest.raises(KafkaError) as caught:
+        await access.connect("a", 1)
+    assert str(caught.value) == "KafkaError: UnicodeEncodeError"
+    assert access.refused == "a:1: UnicodeEncodeError"
+
+
+async def test_no_authorities_are_not_all_of_the_systems(brokers: Plan, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.touch()
+    access = KafkaAccess(security_protocol="SSL", ssl_ca_file=path)
+    with pytest.raises(OSError, match="empty") as caught:
+        await access.connect("a", 1)
+    assert str(caught.value) == f"{path}: empty"
+
+
 async def test_whatever_fails_is_an_error_that_aiokafka_outlives(brokers: Plan) -> None:
     brokers.answers += [ValueError("Server sent wrong signature!"), TimeoutError(), KafkaError("as it is")]
     access = KafkaAccess()
@@ -122,7 +178,7 @@ async def test_whatever_fails_is_an_error_that_aiokafka_outlives(brokers: Plan) 
 
 @dataclass
 class Endpoint(Plan):
-    """A token endpoint, and who asks it. An answer is a JSON document."""
+    """A token endpoint, and who asks it. An answer is a JSON document, or whole."""
 
     credentials: ClientCredentials = field(init=False)
 
@@ -133,7 +189,8 @@ async def endpoint(tmp_path: Path) -> AsyncIterator[Endpoint]:
 
     async def give(request: web.Request) -> web.Response:
         plan.shown.append(request.headers["Authorization"])
-        return web.json_response(plan.answers.pop(0))
+        answer = plan.answers.pop(0)
+        return answer if isinstance(answer, web.Response) else web.json_response(answer)
 
     app = web.Application()
     app.router.add_post("/token", give)
@@ -169,6 +226,22 @@ async def test_an_answer_that_is_no_token(endpoint: Endpoint, answer: object) ->
     endpoint.answers.append(answer)
     with pytest.raises(KafkaError, match="no token from"):
         await endpoint.credentials.token()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (web.Response(status=401), "ClientResponseError: 401, message='Unauthorized'"),
+        (web.Response(body=b'"hunter\xe4"', content_type="application/json", charset="utf-8"), "UnicodeDecodeError"),
+    ],
+)
+async def test_no_secret_is_told_when_no_token_comes(endpoint: Endpoint, answer: web.Response, said: str) -> None:
+    endpoint.answers.append(answer)
+    with pytest.raises(KafkaError) as caught:
+        await endpoint.credentials.token()
+    assert f": {said}" in str(caught.value)
+    for secret in (endpoint.shown[0], "hunter", r"\xe4"):
+        assert secret not in str(caught.value)
 
 
 async def test_a_token_that_was_refused_is_asked_for_anew(brokers: Plan, tmp_path: Path) -> None:

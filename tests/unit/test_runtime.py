@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import aiokafka.conn
 import faust
 import pytest
 import structlog
@@ -66,7 +67,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _restored_logging() -> Iterator[None]:
     handlers, level = logging.root.handlers[:], logging.root.level
-    libraries = {name: logging.getLogger(name).level for name in logs.LIBRARIES}
+    libraries = {name: logging.getLogger(name).level for name in (*logs.LIBRARIES, logs.REQUESTS)}
     yield
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
@@ -327,6 +328,13 @@ def test_logs_for_a_terminal_are_lines_of_text(capsys: pytest.CaptureFixture[str
     logs.configure("debug", "console")
     logging.getLogger("aiokafka.consumer").debug("wanted now")
     assert "wanted now" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_restored_logging")
+@pytest.mark.parametrize(("level", "least"), [("debug", logging.INFO), ("info", logging.WARNING)])
+def test_requests_to_brokers_which_hold_passwords_are_never_logged(level: str, least: int) -> None:
+    logs.configure(level, "json")
+    assert logging.getLogger(aiokafka.conn.__name__).getEffectiveLevel() == least
 
 
 def test_a_flood_of_library_logs_is_throttled_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
