@@ -26,6 +26,9 @@ _KEEPALIVE = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
+# A statement that waits for a lock ends when its client is gone. Else the server would go on with it while the pool
+# makes another connection in its place, and another.
+_CHECK_CLIENT = "SET client_connection_check_interval = '1s'"
 # What psycopg2 raises when the server is away, too busy, shutting down, out of disk, or no longer the primary.
 _AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 
@@ -204,7 +207,7 @@ class Database:
             # A pooler gives every client a process id of its own making: the server's may be another's tomorrow.
             self.pooled = connection.__dict__["pooled"] = pid != connection.raw.get_backend_pid()
             if not self.pooled:
-                await cursor.execute(self._set("SET"))
+                await cursor.execute(self._set("SET") + _CHECK_CLIENT)
             cursor.close()
         except BaseException:
             connection.close()

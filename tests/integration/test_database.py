@@ -9,6 +9,7 @@ import uvloop
 from models.errors import DatabaseUnavailable
 from storage.database import Database, Prepared
 from tests.support.databases import DatabaseUrls, OwnPostgres
+from tests.support.load import until
 
 
 @pytest.fixture
@@ -120,3 +121,24 @@ async def test_a_server_that_answers_nothing_is_unavailable(own_postgres: OwnPos
         assert await database.one("SELECT 1") == (1,)
     finally:
         await database.close()
+
+
+async def test_a_statement_that_waits_for_a_lock_ends_with_its_client(
+    db: Database, database_urls: DatabaseUrls
+) -> None:
+    """Else the server would hold a connection for each that the pool has replaced."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    other = Database(database_urls.worker, pool_size=1)
+    async with db.transaction() as holder:
+        await holder.execute("LOCK TABLE idempotency_keys IN EXCLUSIVE MODE")
+        task = asyncio.create_task(other.execute("DELETE FROM idempotency_keys"))
+        await until(lambda: _counts(db, waiting, 1), 10, "it waits")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until(lambda: _counts(db, waiting, 0), 6, "the server gave up")
+    await other.close()
+
+
+async def _counts(database: Database, sql: str, count: int) -> bool:
+    return await database.one(sql) == (count,)
