@@ -101,9 +101,9 @@ class Recovery:
 class Rewind:
     """The database went back in time: a backup was restored, or a replica promoted that lacked the tail.
 
-    Monotonic seconds: `since` is the moment to which it went back, `until` the one at which all was at rest again. What
-    clients were told between the two may be undone, or stand in the log under another version: what the topic has of
-    the lost tail comes back into the log, before what was written since.
+    Monotonic seconds: `since` is the moment to which it went back, `until` one at which what was written since was
+    published too. What clients were told between the two may be undone, or stand in the log under another version: what
+    the topic has of the lost tail comes back into the log, before what was written since.
     """
 
     since: float
@@ -135,8 +135,6 @@ class Facts:
     """The most rows of the log that waited for the relay at any time."""
     outbox_limit: int = 0
     """What the load could write in the longest outage; 0 is not judged."""
-    largest_batch: int = 0
-    """Records: the largest batch that a relay said it published; 0 is not judged."""
     rewinds: tuple[Rewind, ...] = ()
     poison: int = 0
     """Records that the runner put into the topic and that are no events."""

@@ -391,8 +391,6 @@ def unbounded(facts: Facts) -> Iterator[Violation]:
         yield Violation("I10", f"there were {facts.peak_connections} connections of {facts.connection_limit}")
     if facts.outbox_rows > facts.outbox_limit > 0:
         yield Violation("I10", f"{facts.outbox_rows:,} events waited, of {facts.outbox_limit:,} at most")
-    if facts.largest_batch > facts.batch:
-        yield Violation("I10", f"a batch had {facts.largest_batch} records of {facts.batch}")
 
 
 def bad_stops(facts: Facts) -> Iterator[Violation]:

@@ -14,7 +14,6 @@ from chaos.judge import Violation, judge
 from chaos.load import Load
 from chaos.stack import BATCH, POOL_SIZE, Servers, Stack
 from chaos.watch import PATIENCE, Watch
-from embedded.process import ServerError
 
 WORKERS = 2
 _BEFORE = 2.0  # seconds of load before the fault
@@ -67,6 +66,8 @@ async def play(servers: Servers, seed: int, number: int, faults: Sequence[Fault]
             watch.mark(fault.name)
         await mixed(faults, stack, load, lambda fault: watch.mark(f"{fault.name} ends"))
         await watch.recovered(name)
+        if stack.rewinds:
+            await watch.flowed()
 
     return await _round(servers, seed, number, name, suffer, cold=cold)
 
@@ -131,9 +132,10 @@ async def _round(servers: Servers, seed: int, number: int, name: str, suffer: Su
         )
     except NotRun as reason:
         return Result(name, seed, number, not_run=str(reason))
-    except (AssertionError, ServerError) as error:  # what had to come true did not; the other rounds go on
+    except Exception as error:  # noqa: BLE001 - whatever it was, the other rounds go on
         seconds = round(time.monotonic() - began, 1)
-        return Result(name, seed, number, seconds, violations=(f"The round ended early: {error}",))
+        why = f"The round ended early: {type(error).__name__}: {error}"
+        return Result(name, seed, number, seconds, violations=(why,))
     finally:
         await asyncio.to_thread(servers.heal)
         stack.close()
@@ -151,5 +153,5 @@ def _facts(stack: Stack, watch: Watch) -> Facts:
         outbox_rows=watch.outbox_rows,
         outbox_limit=int(_RATE * 10 * _LONGEST),
         poison=stack.poison,
-        rewinds=tuple(Rewind(since, time.monotonic()) for since in stack.rewinds),
+        rewinds=tuple(Rewind(since, watch.flowed_at or time.monotonic()) for since in stack.rewinds),
     )

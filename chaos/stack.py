@@ -33,7 +33,7 @@ from tests.support.worker import new_worker
 
 POOL_SIZE = 10  # connections of a worker
 PARTITIONS = 4
-BATCH = 500  # records: so small that a fault meets a relay in the middle of its work
+BATCH = 50  # records: little more than a second of load, so that a crash explains few copies (I4)
 LEASE = 3.0  # seconds
 ACK_TIMEOUT = 3.0  # seconds
 _STOP_PATIENCE = 15.0  # seconds until a worker that was asked to stop is killed

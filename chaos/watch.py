@@ -61,6 +61,7 @@ class Watch:
         self.peak_memory = 0  # bytes
         self.peak_connections = 0
         self.outbox_rows = 0
+        self.flowed_at: float | None = None  # the end of `flowed`, in monotonic seconds
 
     async def __aenter__(self) -> "Watch":
         self._task = asyncio.create_task(self._run())
@@ -92,6 +93,18 @@ class Watch:
         found = Recovery(fault, seconds)
         self.recoveries.append(found)
         return found
+
+    async def flowed(self) -> None:
+        """Wait until a change that is answered from now on is published and folded; `PATIENCE` seconds at most."""
+        answered, since, end = self._answered, None, time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            await asyncio.sleep(EVERY / 2)
+            before, look = self.looks[-2:]
+            if since is None:
+                since = look.at if look.answered > answered else None
+            elif look.lag is not None and before.at - look.lag > since:  # the lag was read after `before`
+                break
+        self.flowed_at = time.monotonic()
 
     async def rested(self, timeout: float = PATIENCE) -> bool:
         """Whether all is published and folded within `timeout` seconds, when nobody writes any more."""

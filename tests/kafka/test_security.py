@@ -37,6 +37,7 @@ pytestmark = pytest.mark.kafka
 
 PASSWORD = "p=ss w%rd"
 SESSION = 3.0  # seconds that the broker keeps a connection that came with a token
+LIFE = 3600.0  # seconds that a token lives, but where a test wants it renewed
 
 
 def unsecured(subject: str, *, seconds: float) -> str:
@@ -52,7 +53,7 @@ class TokenEndpoint:
     CLIENT, SECRET, SCOPE = "relay+1", "top:secret", "kafka"
 
     def __init__(self) -> None:
-        self.life = SESSION
+        self.life = LIFE  # seconds
         self.token: str | None = None  # given instead of a good one
         self.given = 0
         self.refused = 0
@@ -230,9 +231,14 @@ async def post(worker: Worker, user: str) -> None:
 
 @pytest.mark.parametrize("way", ["SCRAM", "MTLS", "OAUTH"])
 async def test_events_flow_and_are_folded(
-    start: Callable[..., Worker], secured: Secured, database_urls: DatabaseUrls, way: str
+    start: Callable[..., Worker],
+    secured: Secured,
+    database_urls: DatabaseUrls,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
 ) -> None:
     user = str(uuid4())
+    monkeypatch.setattr(secured.endpoint, "life", SESSION)
     worker = await asyncio.to_thread(start, way)
     given = secured.endpoint.given
     await post(worker, user)
@@ -296,6 +302,8 @@ async def test_a_wrong_password_and_a_rotated_one_heal_without_a_restart(
     await refused("relay", "volume")
     secret.write_text(PASSWORD)
     await until(lambda: folded(database_urls) and flows(worker), 60, "healed")
+    # Since the topic is new, the log is folded once: that must not meet the event that Kafka is not given below.
+    await until(lambda: "events from the log" in worker.log.read_text(), 60, "the fold from the log is over")
 
     await asyncio.to_thread(secured.set_password, "SCRAM-SHA-512", "another")
     try:
@@ -327,6 +335,15 @@ async def attempt(bootstrap: str, access: KafkaAccess) -> str | None:
     return None
 
 
+async def let_in(bootstrap: str, access: KafkaAccess) -> None:
+    """Wait until a client that shows this is: the broker may end a connection amid it, whose `SESSION` is over."""
+
+    async def tried() -> bool:
+        return await attempt(bootstrap, access) is None
+
+    await until(tried, 30, f"a client is let in at {bootstrap}")
+
+
 async def test_who_is_let_in_and_who_is_told_why_not(secured: Secured, tmp_path: Path) -> None:
     stranger = Authority(tmp_path, "stranger")
     cases: list[tuple[str, dict[str, Any], str | None]] = [
@@ -347,10 +364,11 @@ async def test_who_is_let_in_and_who_is_told_why_not(secured: Secured, tmp_path:
     ]
     for way, changes, expected in cases:
         access = KafkaAccess.of(make_settings(**secured.settings(way) | changes))
-        reason = await attempt(secured.listeners[way].bootstrap, access)
+        bootstrap = secured.listeners[way].bootstrap
         if expected is None:
-            assert reason is None, (way, changes)
+            await let_in(bootstrap, access)
         else:
+            reason = await attempt(bootstrap, access)
             assert expected in (reason or ""), (way, changes, reason)
 
 
@@ -372,13 +390,13 @@ async def test_certificates_are_read_at_every_connection(secured: Secured, tmp_p
 
 async def test_a_token_that_the_broker_refuses_is_told_and_not_kept(secured: Secured) -> None:
     access, bootstrap = KafkaAccess.of(make_settings(**secured.settings("OAUTH"))), secured.listeners["OAUTH"].bootstrap
-    secured.endpoint.life, secured.endpoint.token = 3600, unsecured("training", seconds=-3600)
+    secured.endpoint.token = unsecured("training", seconds=-3600)
     try:
         assert "invalid_token" in (await attempt(bootstrap, access) or "")
         secured.endpoint.token = None
-        assert await attempt(bootstrap, access) is None
+        await let_in(bootstrap, access)
         given = secured.endpoint.given
-        assert await attempt(bootstrap, access) is None
+        await let_in(bootstrap, access)
         assert secured.endpoint.given == given  # one token serves many connections
     finally:
-        secured.endpoint.life, secured.endpoint.token = SESSION, None
+        secured.endpoint.token = None

@@ -17,6 +17,7 @@ from tests.support.cache import kept
 # What `apt-get install --simulate` says of each package that is missing: its name, version and architecture.
 _MISSING = re.compile(r"^Inst (\S+) ", re.MULTILINE)
 _LIBRARY = re.compile(r"\.so(\.\d+)*$")
+TIMEOUT = 300.0  # seconds that one command may take
 _FOLDERS = ("usr/bin", "usr/sbin", "bin", "sbin")
 
 
@@ -100,4 +101,4 @@ def _failed(command: list[str], folder: Path) -> str | None:
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"LC_ALL": "C"}
-    return subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True, timeout=TIMEOUT)

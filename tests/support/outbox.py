@@ -8,6 +8,11 @@ from settings import Settings
 from storage.database import Database
 from tests.support.brokers import KafkaAddress, OwnBroker
 from tests.support.databases import DatabaseUrls
+from tests.support.load import until
+
+_LISTENS = """
+SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle' AND starts_with(query, 'LISTEN ')
+"""
 
 
 def settings_for(urls: DatabaseUrls, kafka: KafkaAddress | OwnBroker, topic: str, **more: object) -> Settings:
@@ -24,6 +29,19 @@ def settings_for(urls: DatabaseUrls, kafka: KafkaAddress | OwnBroker, topic: str
         "jwt_secret": "a secret of the tests, long enough for HS256",
     }
     return Settings.model_validate(fields | more)
+
+
+async def heard(urls: DatabaseUrls) -> None:
+    """Wait until a worker hears the wake-ups of others: until a session of the database has said LISTEN."""
+    database = Database(urls.admin, pool_size=1)
+
+    async def listens() -> bool:
+        return await database.one(_LISTENS) is not None
+
+    try:
+        await until(listens, 10, "a worker listens")
+    finally:
+        await database.close()
 
 
 async def _nothing() -> None:

@@ -39,7 +39,6 @@ GOOD = Facts(
     connection_limit=13,
     outbox_rows=100,
     outbox_limit=100,
-    largest_batch=50,
 )
 
 
@@ -252,7 +251,7 @@ def _too_often(world: World) -> None:
 
 
 def _too_many(world: World) -> None:
-    world.facts = replace(world.facts, batch=len(world.log) - 1, largest_batch=0)
+    world.facts = replace(world.facts, batch=len(world.log) - 1)
     for id_ in world.log:
         if len(world.places(id_)) == 1:
             world.publish(id_)
@@ -416,7 +415,6 @@ BROKEN: dict[str, tuple[str, Callable[[World], None]]] = {
     "too much memory": ("I10", _facts(peak_memory=151 * 2**20)),
     "too many connections": ("I10", _facts(peak_connections=14)),
     "too much waits": ("I10", _facts(outbox_rows=101)),
-    "too large a batch": ("I10", _facts(largest_batch=51)),
     "a 201 is not in the log": ("I11", _not_in_the_log),
     "an earlier answer is of nothing": ("I11", _replay_of_nothing),
     "a 404 is in the log": ("I11", _refused_and_written),
