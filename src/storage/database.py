@@ -260,6 +260,9 @@ class Database:
                     yield Cursor(self, cursor, timeout, self._local if connection.__dict__["pooled"] else "")
                 finally:
                     cursor.close()
+            if task is not None and task.cancelling() > cancels:
+                # Python 3.11's wait_for, by which aiopg waits, loses a cancellation that comes with the answer.
+                raise asyncio.CancelledError
         except asyncio.CancelledError:
             # F9: aiopg reports a statement that PostgreSQL itself ended as a cancellation of the task
             # (aiopg/connection.py, Connection._poll; https://github.com/aio-libs/aiopg/issues/537).

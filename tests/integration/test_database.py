@@ -7,7 +7,7 @@ import pytest
 import uvloop
 
 from models.errors import DatabaseUnavailable
-from storage.database import Database, Prepared
+from storage.database import Cursor, Database, Parameters, Prepared
 from tests.support.databases import DatabaseUrls, OwnPostgres
 from tests.support.load import until
 
@@ -142,3 +142,22 @@ async def test_a_statement_that_waits_for_a_lock_ends_with_its_client(
 
 async def _counts(database: Database, sql: str, count: int) -> bool:
     return await database.one(sql) == (count,)
+
+
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Cursor._run
+
+    async def answered_and_cancelled(cursor: Cursor, sql: str, parameters: Parameters | None) -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):  # as `asyncio.wait_for` of Python 3.11 does
+            await asyncio.sleep(0)
+        return await run(cursor, sql, parameters)
+
+    monkeypatch.setattr(Cursor, "_run", answered_and_cancelled)
+    task = asyncio.create_task(db.one("SELECT 1"))
+    await asyncio.wait({task})
+    assert task.cancelled()
