@@ -260,9 +260,7 @@ class Database:
                     yield Cursor(self, cursor, timeout, self._local if connection.__dict__["pooled"] else "")
                 finally:
                     cursor.close()
-            if task is not None and task.cancelling() > cancels:
-                # Python 3.11's wait_for, by which aiopg waits, loses a cancellation that comes with the answer.
-                raise asyncio.CancelledError
+            _heed_cancellation(task, cancels)
         except asyncio.CancelledError:
             # F9: aiopg reports a statement that PostgreSQL itself ended as a cancellation of the task
             # (aiopg/connection.py, Connection._poll; https://github.com/aio-libs/aiopg/issues/537).
@@ -305,6 +303,12 @@ class Database:
         """Run one statement of its own; return its first row, or None."""
         async with self.session() as cursor:
             return await cursor.one(sql, parameters)
+
+
+def _heed_cancellation(task: asyncio.Task[Any] | None, before: int) -> None:
+    """Python 3.11's `wait_for`, by which aiopg waits, loses a cancellation that comes with the answer: raise it."""
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 def conninfo(url: str, **more: str) -> str:
