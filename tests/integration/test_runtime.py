@@ -204,6 +204,10 @@ def test_f10_no_topic_is_made_for_tables_and_no_folder(broker: KafkaAddress, sta
     assert not Path(worker.state()["datadir"]).exists()
 
 
+def test_what_lives_for_ever_is_kept_out_of_garbage_collection(start: Start) -> None:
+    assert start(f"{LOOPBACK}:1").state()["frozen"] > 10_000
+
+
 def test_f11_the_environment_changes_nothing(start: Start) -> None:
     worker = start(
         f"{LOOPBACK}:1",
