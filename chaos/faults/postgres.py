@@ -131,7 +131,7 @@ async def disk_full(stack: Stack, load: Load) -> None:
     url = await beside(stack, small)
     await asyncio.to_thread(migrate, url)
     stack.servers.drop_database(stack.owner_url)
-    lead(stack, small, url)
+    lead(stack, small)
     await stack.join(2)
     await stack.flows()
     await asyncio.sleep(2)
@@ -184,9 +184,8 @@ async def dump_and_restore(stack: Stack, load: Load) -> None:
     fresh = Postgres(new_folder(stack.servers.folder, "restored") / "data", options=POSTGRES_OPTIONS)
     url = await beside(stack, fresh)
     await asyncio.to_thread(_copy, old, url)
-    lead(stack, fresh, url)
+    lead(stack, fresh)
     stack.ending.append(lambda: stack.servers.drop_database(old))
-    stack.servers.postgres_proxy.accept()
 
 
 async def beside(stack: Stack, server: Postgres) -> str:
@@ -194,15 +193,19 @@ async def beside(stack: Stack, server: Postgres) -> str:
     has the name of the present one, since workers go on asking for that."""
     await asyncio.to_thread(server.start)
     stack.ending.append(lambda: _end(server))
-    name = urlsplit(stack.owner_url).path[1:]
-    run(server.url(), f'CREATE DATABASE "{name}"')
-    return server.url(database=name)
+    run(server.url(), f'CREATE DATABASE "{_name(stack)}"')
+    return server.url(database=_name(stack))
 
 
-def lead(stack: Stack, server: Postgres, owner_url: str) -> None:
-    """From now on the stack's database is that one."""
-    stack.owner_url = owner_url
+def lead(stack: Stack, server: Postgres) -> None:
+    """From now on the stack's database is the one of the same name there, and workers are let in to it."""
+    stack.owner_url = server.url(database=_name(stack))
     stack.servers.postgres_proxy.target = server.port
+    stack.servers.postgres_proxy.accept()
+
+
+def _name(stack: Stack) -> str:
+    return urlsplit(stack.owner_url).path[1:]
 
 
 def _end(server: Server) -> None:

@@ -3,13 +3,11 @@
 import asyncio
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from chaos.faults.postgres import lead
 from chaos.faults.registry import fault
 from chaos.load import Load
 from chaos.stack import Stack, run
-from embedded.postgres import Postgres
 from tests.support.proxy import Proxy
 from tests.support.replica import copy_of
 
@@ -36,7 +34,7 @@ async def replica_promoted(stack: Stack, _load: Load) -> None:
         await asyncio.sleep(_TAIL)
         _lose(stack)
         await asyncio.to_thread(run, standby.url(), "SELECT pg_promote(true, 30)")
-    _lead(stack, standby)
+    lead(stack, standby)
 
 
 @fault(
@@ -55,7 +53,7 @@ async def restored_to_earlier(stack: Stack, _load: Load) -> None:
     _lose(stack)
     await asyncio.to_thread(backup.start)
     stack.ending.append(backup.stop)
-    _lead(stack, backup)
+    lead(stack, backup)
 
 
 def _folder(stack: Stack, name: str) -> Path:
@@ -70,9 +68,3 @@ def _lose(stack: Stack) -> None:
     old.kill()
     stack.crashes += len(stack.workers)
     stack.ending.append(lambda: stack.servers.drop_database(name))
-
-
-def _lead(stack: Stack, server: Postgres) -> None:
-    name = urlsplit(stack.owner_url).path[1:]
-    lead(stack, server, server.url(database=name))
-    stack.servers.postgres_proxy.accept()

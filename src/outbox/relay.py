@@ -236,7 +236,7 @@ class Relay:
                 for start in range(0, len(found.rows), ADOPTED_AT_ONCE):
                     adopted += await self._adopt(topic, found.rows[start : start + ADOPTED_AT_ONCE])
                     await self._renew()
-                if any(mark["offsets"].get(partition) != offset for partition, offset in found.offsets.items()):
+                if found.offsets:
                     mark["offsets"].update(found.offsets)
                     self._unstored = True
                 more = found.more
