@@ -136,6 +136,8 @@ class Facts:
     outbox_limit: int = 0
     """What the load could write in the longest outage; 0 is not judged."""
     rewinds: tuple[Rewind, ...] = ()
+    moves: tuple[int, ...] = ()
+    """For each move to another cluster the rows of the log: what the last hour wrote is published once more."""
     poison: int = 0
     """Records that the runner put into the topic and that are no events."""
 

@@ -180,12 +180,13 @@ def differing_copies(log: Mapping[str, Logged], topic: Topic) -> Iterator[Violat
 
 def too_many_copies(topic: Topic, facts: Facts) -> Iterator[Violation]:
     """I4: how many."""
-    most = facts.crashes * facts.batch
+    most = facts.crashes * facts.batch + sum(facts.moves)
+    causes = f"{facts.crashes} crashes and {len(facts.moves)} moves"
     if topic.duplicates > most:
-        yield Violation("I4", f"{topic.duplicates} copies, where {facts.crashes} crashes explain {most}")
+        yield Violation("I4", f"{topic.duplicates} copies, where {causes} explain {most}")
     for event_id, found in topic.copies.items():
-        if len(found) > facts.crashes + 1:
-            yield Violation("I4", f"event {event_id} came {len(found)} times, with {facts.crashes} crashes")
+        if len(found) > facts.crashes + len(facts.moves) + 1:
+            yield Violation("I4", f"event {event_id} came {len(found)} times, with {causes}")
 
 
 def _bytes(event: Seen) -> tuple[object, ...]:

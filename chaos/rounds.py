@@ -37,6 +37,8 @@ class Result:
     duplicates: int = 0
     calls: int = 0
     crashes: int = 0
+    moves: tuple[int, ...] = ()
+    """The rows of the log at each move to another cluster."""
     kills: dict[str, int] = field(default_factory=dict)
     violations: tuple[str, ...] = ()
     peak_memory: int = 0
@@ -121,6 +123,7 @@ async def _round(servers: Servers, seed: int, number: int, name: str, suffer: Su
             duplicates=verdict.duplicates,
             calls=len(load.history),
             crashes=stack.crashes,
+            moves=tuple(stack.moves),
             kills=dict(stack.kills),
             violations=tuple(map(str, broken)),
             peak_memory=watch.peak_memory,
@@ -153,5 +156,6 @@ def _facts(stack: Stack, watch: Watch) -> Facts:
         outbox_rows=watch.outbox_rows,
         outbox_limit=int(_RATE * 10 * _LONGEST),
         poison=stack.poison,
+        moves=tuple(stack.moves),
         rewinds=tuple(Rewind(since, watch.flowed_at or time.monotonic()) for since in stack.rewinds),
     )

@@ -123,6 +123,7 @@ class Stack:
         self.kills: Counter[str] = Counter()
         self.stops: list[Stop] = []
         self.poison = 0
+        self.moves: list[int] = []  # the rows of the log at each move to another cluster
         self.rewinds: list[float] = []  # when, by the monotonic clock, the database was as it then became again
         self.most_workers = 0
         self.environment: dict[str, str] = {}

@@ -184,6 +184,7 @@ async def dump_and_restore(stack: Stack, load: Load) -> None:
     fresh = Postgres(new_folder(stack.servers.folder, "restored") / "data", options=POSTGRES_OPTIONS)
     url = await beside(stack, fresh)
     await asyncio.to_thread(_copy, old, url)
+    stack.moves.append(rows(url, "SELECT count(*) FROM outbox")[0][0])
     lead(stack, fresh)
     stack.ending.append(lambda: stack.servers.drop_database(old))
 

@@ -461,6 +461,17 @@ def test_what_somebody_asked_for_is_no_violation(world: World) -> None:
 
 @few
 @given(worlds())
+def test_a_move_explains_a_copy_of_each_row(world: World) -> None:
+    _too_many(world)
+    assert world.verdict().broken == {"I4"}
+    world.facts = replace(world.facts, moves=(len(world.log),))
+    assert world.verdict().violations == ()
+    _too_often(world)
+    assert world.verdict().broken == {"I4"}
+
+
+@few
+@given(worlds())
 def test_a_database_that_went_back_in_time_loses_only_its_tail(world: World) -> None:
     tail = world.newest()
     call = next(call for call in world.calls if call.request_id == tail.request_id)

@@ -38,6 +38,13 @@ def test_a_green_run() -> None:
     assert "![kafka](fault-report/kafka.svg)" in report
 
 
+def test_what_a_move_publishes_again_is_no_copy_of_a_crash() -> None:
+    moved = Result("dump-and-restore", 42, 2, events=300, duplicates=238, crashes=1, moves=(240,))
+    report = lines(GOOD, moved)
+    assert "| duplicates | 6 of 2 crashes and cuts: 3.0 each |" in report
+    assert "| duplicates by a move to another cluster | 238 of 240 rows |" in report
+
+
 def test_what_is_broken_is_said_with_its_seed() -> None:
     broken = Result(
         "burst", 7, 3, recoveries=(("burst", None),), violations=("I1 lost: x", "I10 too much", "I1 lost: y")
