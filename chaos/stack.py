@@ -235,8 +235,11 @@ class Stack:
         self.kills["worker"] += 1
 
     def leader(self) -> Worker | None:
-        """The worker that relays, by what the database says."""
-        found = rows(self.owner_url, "SELECT owner FROM outbox_cursor WHERE lease_until > clock_timestamp()")
+        """The worker that relays, by what the database says; None where it says nothing."""
+        try:
+            found = rows(self.owner_url, "SELECT owner FROM outbox_cursor WHERE lease_until > clock_timestamp()")
+        except psycopg2.OperationalError:
+            return None
         return next((w for w in self.workers if found and f"/{w.pid}/" in str(found[0][0])), None)
 
     def some(self) -> Worker:
@@ -278,7 +281,7 @@ class Stack:
 
 def rows(url: str, sql: str, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
     """The rows of one statement, in a connection of its own."""
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(url, connect_timeout=2)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall()
 

@@ -77,7 +77,12 @@ async def topic_missing(stack: Stack, load: Load) -> None:
     load.pace = 1.0
 
 
-@fault("too-few-replicas", "The topic asks for two replicas in sync, and there is one (NOT_ENOUGH_REPLICAS)", "topic")
+@fault(
+    "too-few-replicas",
+    "The topic asks for two replicas in sync, and there is one (NOT_ENOUGH_REPLICAS)",
+    "topic",
+    "broker",
+)
 async def too_few_replicas(stack: Stack, load: Load) -> None:
     await configure(stack, {"min.insync.replicas": "2"})
     await asyncio.sleep(6)
@@ -88,6 +93,10 @@ async def too_few_replicas(stack: Stack, load: Load) -> None:
     "record-too-large",
     "The broker refuses a training's event for its size; the operator mends it and has it retried",
     "topic",
+    "broker",
+    "broker leg",
+    "postgres",
+    "postgres leg",
 )
 async def record_too_large(stack: Stack, load: Load) -> None:
     await configure(stack, {"max.message.bytes": str(_LARGE)})
@@ -106,7 +115,7 @@ async def record_too_large(stack: Stack, load: Load) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@fault("offsets-reset", "The group's offsets are set back: the whole topic is delivered again", "workers", "broker leg")
+@fault("offsets-reset", "The group's offsets are set back: the whole topic is delivered again", "workers", "broker")
 async def offsets_reset(stack: Stack, load: Load) -> None:
     await asyncio.gather(*(stack.leave(worker) for worker in stack.workers))
     consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap, group_id=stack.name, enable_auto_commit=False)
@@ -120,13 +129,21 @@ async def offsets_reset(stack: Stack, load: Load) -> None:
     await stack.join(2)
 
 
-@fault("topic-replayed", "The operator has the whole log published again to everybody", "log")
+@fault(
+    "topic-replayed",
+    "The operator has the whole log published again to everybody",
+    "log",
+    "broker",
+    "broker leg",
+    "postgres",
+    "postgres leg",
+)
 async def replayed(stack: Stack, load: Load) -> None:
     done = await stack.command("outbox", "replay", "--from", "2020-01-01", "--broadcast")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@fault("poison-event", "Somebody else writes records that are no events to the topic", "topic")
+@fault("poison-event", "Somebody else writes records that are no events to the topic", "topic", "broker")
 async def poison(stack: Stack, load: Load) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=stack.bootstrap)
     await producer.start()

@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from storage.schema import MIGRATIONS
 from tests.support.brokers import new_folder
 
 _WORKERS = "usename = 'training_worker' AND datname = current_database()"
+_CUT = (psycopg2.OperationalError, psycopg2.InterfaceError)  # the server went away
 _FULL = 140  # megabytes of the small disk: a fresh cluster, its WAL, and little more
 
 
@@ -235,10 +236,20 @@ def _fill(path: Path) -> None:
 
 
 async def _holding(stack: Stack, seconds: float, *statements: str) -> None:
-    """Keep a transaction open that ran these statements, and roll it back."""
-    with closing(psycopg2.connect(stack.owner_url)) as connection, connection.cursor() as cursor:
+    """Keep a transaction open that ran these statements, and roll it back; another fault may end it before."""
+    with closing(await _connected(stack.owner_url)) as connection, connection.cursor() as cursor, suppress(*_CUT):
         for statement in statements:
             await asyncio.to_thread(cursor.execute, statement)
         await asyncio.sleep(seconds)
         assert connection.status == extensions.STATUS_BEGIN
-        connection.rollback()
+        await asyncio.to_thread(connection.rollback)
+
+
+async def _connected(url: str) -> extensions.connection:
+    """A connection, as soon as PostgreSQL takes one; in a thread, since another fault may have frozen it."""
+    for _ in range(60):
+        try:
+            return await asyncio.to_thread(psycopg2.connect, url, connect_timeout=2)
+        except psycopg2.OperationalError:
+            await asyncio.sleep(0.5)
+    raise TimeoutError("PostgreSQL took no connection in a minute")

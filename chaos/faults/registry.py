@@ -18,7 +18,8 @@ class NotRun(Exception):
 
 @dataclass(frozen=True)
 class Fault:
-    """`parts` is what it breaks, the most important first: of two with a part in common one waits for the other's end.
+    """`parts` is what it breaks, the most important first, or needs whole: of two with a part in common one waits for
+    the other's end.
 
     A `cold` fault begins before there is a worker, starts the workers itself, and has a round of its own. It is called
     under a load that began already.
