@@ -80,9 +80,9 @@ class Consumer(driver.Consumer):
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:
         """Upstream's wait ends after `timeout` (1 s) whatever is resumed meanwhile, and so does its sleep while all are
-        paused: partitions that an agent was slow on would stay idle for that long.
+        paused: partitions that an agent was slow on (paused, or their buffers full) would stay idle for that long.
         """
-        if not self._paused_partitions:
+        if not self._paused_partitions and not self._buffered_partitions:
             return await super()._wait_next_records(timeout)
         if self.flow_active and not self._get_active_partitions():
             await asyncio.sleep(PAUSED_POLL)

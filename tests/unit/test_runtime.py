@@ -16,6 +16,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.structs import OffsetAndMetadata
 from faust.tables.recovery import RebalanceAgain, ServiceStopped
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from runtime import logs
 from runtime.app import App
 from runtime.batches import Fetch, Record, WholeFetches
 from runtime.client import ConsumerThread
-from runtime.consumer import Consumer, Ledger
+from runtime.consumer import PAUSED_POLL, Consumer, Ledger
 from runtime.health import SILENCE, Consumption, Partition
 from runtime.recovery import SafeRecovery
 from runtime.timers import Timer
@@ -241,6 +242,29 @@ async def test_f8_nothing_is_committed_to_a_topic_that_is_not_the_one_that_was_r
     assert not await consumer.force_commit()  # until the group is joined again
     assert thread.rejoined == 1
     assert coordinator.committed[TP("t", 0)].offset == 5
+
+
+@pytest.mark.parametrize(
+    ("paused", "buffered", "waits"), [([], [], 1.0), ([0], [], PAUSED_POLL), ([], [0], PAUSED_POLL), ([], [0, 1], None)]
+)
+async def test_partitions_that_an_agent_was_slow_on_are_looked_at_again_soon(
+    paused: list[int], buffered: list[int], waits: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    async def wait(_: Consumer, timeout: float) -> tuple[Any, Any]:
+        asked.append(timeout)
+        return {}, set()
+
+    monkeypatch.setattr(driver.Consumer, "_wait_next_records", wait)
+    consumer = object.__new__(Consumer)
+    consumer.flow_active = True
+    consumer._paused_partitions = {TP("t", number) for number in paused}
+    consumer._buffered_partitions = {TP("t", number) for number in buffered}
+    active = {TP("t", number) for number in (0, 1)} - consumer._paused_partitions - consumer._buffered_partitions
+    monkeypatch.setattr(consumer, "_get_active_partitions", lambda: active)
+    assert await consumer._wait_next_records(1.0) == ({}, set())
+    assert asked == ([] if waits is None else [waits])
 
 
 async def test_an_error_of_the_group_is_seen_so_that_it_goes_on() -> None:
