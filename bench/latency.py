@@ -27,7 +27,7 @@ from tests.support.databases import DatabaseUrls
 
 RATE = 200.0  # posts a second
 SECONDS = 12.0
-ROUNDS = 2
+ROUNDS = 3
 OPEN = 120.0  # seconds that a writer stays open elsewhere, with posts all the while
 _WARM_UP = 2.0  # seconds at the beginning that are not counted
 _CONNECTIONS = 20
@@ -80,8 +80,9 @@ async def measure(stage: Stage) -> list[Measurement]:
         try:
             our_worker.start()
             their_worker.start()
-            await watch(our_worker.url, seconds=_WARM_UP)
+            await watch(our_worker.url, seconds=seconds)
             for _ in range(min(stage.rounds, ROUNDS)):
+                connect.pause()
                 found[OURS].append(await watch(our_worker.url, seconds=seconds))
                 for name, settings in ((DEBEZIUM_DEFAULT, DEFAULT), (DEBEZIUM_TUNED, TUNED)):
                     connect.pause()

@@ -119,7 +119,7 @@ class Facts:
     """
 
     crashes: int = 0
-    batch: int = 5000
+    batch: int = 2500
     """Records: the setting `relay_batch`."""
     recoveries: tuple[Recovery, ...] = ()
     stops: tuple[Stop, ...] = ()

@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     # The outbox
     relay_enabled: bool = Field(default=True, description="off where something else publishes the log, as Debezium")
     relay_interval: float = Field(default=0.1, gt=0, le=60, description="seconds between the Faust timer's ticks")
-    relay_batch: int = Field(default=5000, ge=1, le=100_000, description="most records published before one ack")
+    relay_batch: int = Field(default=2500, ge=1, le=100_000, description="most records published before one ack")
     relay_lease: float = Field(default=5.0, ge=1, le=60, description="seconds a silent relay keeps the lease")
     relay_ack_timeout: float = Field(default=10.0, gt=0, description="seconds to wait for the broker's acknowledgement")
     idempotency_hours: float = Field(default=24, ge=24, description="hours that an Idempotency-Key's answer is kept")
