@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import CommitFailedError
 
 from chaos.faults.registry import fault
 from chaos.load import PATH, Load, Request
@@ -82,6 +83,7 @@ async def topic_missing(stack: Stack, load: Load) -> None:
     "The topic asks for two replicas in sync, and there is one (NOT_ENOUGH_REPLICAS)",
     "topic",
     "broker",
+    "broker leg",
 )
 async def too_few_replicas(stack: Stack, load: Load) -> None:
     await configure(stack, {"min.insync.replicas": "2"})
@@ -115,7 +117,13 @@ async def record_too_large(stack: Stack, load: Load) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@fault("offsets-reset", "The group's offsets are set back: the whole topic is delivered again", "workers", "broker")
+@fault(
+    "offsets-reset",
+    "The group's offsets are set back: the whole topic is delivered again",
+    "workers",
+    "broker",
+    "broker leg",
+)
 async def offsets_reset(stack: Stack, load: Load) -> None:
     await asyncio.gather(*(stack.leave(worker) for worker in stack.workers))
     consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap, group_id=stack.name, enable_auto_commit=False)
@@ -123,7 +131,14 @@ async def offsets_reset(stack: Stack, load: Load) -> None:
     try:
         partitions = [TopicPartition(stack.topic, number) for number in range(PARTITIONS)]
         consumer.assign(partitions)
-        await consumer.commit(dict.fromkeys(partitions, 0))
+        for _ in range(20):
+            try:
+                await consumer.commit(dict.fromkeys(partitions, 0))
+                break
+            except CommitFailedError:  # a worker that was killed is a member until its session ends
+                await asyncio.sleep(1)
+        else:
+            raise TimeoutError("the group's offsets could not be set back in 20 s")
     finally:
         await consumer.stop()
     await stack.join(2)
@@ -143,7 +158,13 @@ async def replayed(stack: Stack, load: Load) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@fault("poison-event", "Somebody else writes records that are no events to the topic", "topic", "broker")
+@fault(
+    "poison-event",
+    "Somebody else writes records that are no events to the topic",
+    "topic",
+    "broker",
+    "broker leg",
+)
 async def poison(stack: Stack, load: Load) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=stack.bootstrap)
     await producer.start()
