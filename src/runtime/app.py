@@ -75,7 +75,7 @@ class App(faust.App):
         stop_grace: float = 8.0,
         session_timeout: float = 6.0,
         heartbeat_interval: float = 1.5,
-        rebalance_timeout: float = 8.0,
+        rebalance_timeout: float = 6.0,
         request_timeout: float = 10.0,
         commit_interval: float = 1.0,
         metadata_interval: float = 5.0,
