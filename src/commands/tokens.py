@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+from collections.abc import Sequence
 from uuid import UUID
 
 import jwt
@@ -11,10 +12,11 @@ from commands.environment import CommandError, service_settings
 DEVELOPER = UUID("01990000-0000-7000-8000-000000000001")  # the user of tokens that name nobody else
 
 
-def make_token(secret: str, user: UUID, life: dt.timedelta) -> str:
+def make_token(secret: str, user: UUID, life: dt.timedelta, roles: Sequence[str] = ()) -> str:
     """A bearer token (JWT, HS256) that names `user` in the claim `userId`, from now until `life` has passed."""
     now = dt.datetime.now(dt.UTC)
-    return jwt.encode({"userId": str(user), "iat": now, "exp": now + life}, secret, algorithm="HS256")
+    claims = {"userId": str(user), "iat": now, "exp": now + life} | ({"roles": list(roles)} if roles else {})
+    return jwt.encode(claims, secret, algorithm="HS256")
 
 
 def token(args: argparse.Namespace) -> int:
@@ -22,5 +24,5 @@ def token(args: argparse.Namespace) -> int:
     secret = service_settings().jwt_secret
     if secret is None:
         raise CommandError("TRAINING_JWT_SECRET is needed: the tokens of a key set are made by whoever keeps its keys.")
-    print(make_token(secret.get_secret_value(), args.user or DEVELOPER, dt.timedelta(days=args.days)))
+    print(make_token(secret.get_secret_value(), args.user or DEVELOPER, dt.timedelta(days=args.days), args.role))
     return 0

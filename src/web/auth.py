@@ -35,11 +35,11 @@ _BAD_TOKEN = (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError, O
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent the request: the user, the token's subject as text, and all claims."""
+    """Who sent the request: the user, the token's subject as text, and the roles that it carries."""
 
     user_id: UUID
     subject: str
-    claims: Mapping[str, Any]
+    roles: frozenset[str] = frozenset()
 
 
 class KeySet:
@@ -214,7 +214,10 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     subject = str(user_id) if subject is None else subject
     if not isinstance(subject, str) or not 1 <= len(subject) <= 255 or not subject.isprintable():
         raise _unauthorized("The claim `sub` must be 1 to 255 printable characters.")
-    return Caller(user_id, subject, claims)
+    roles = claims.get("roles", [])
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise _unauthorized("The claim `roles` must be a list of strings.")
+    return Caller(user_id, subject, frozenset(roles))
 
 
 def _unauthorized(detail: str, error: str | None = "invalid_token") -> Problem:

@@ -62,6 +62,8 @@ RESPONSE_HEADERS: dict[str, Schema] = {
     },
 }
 
+_ID: Schema = {"type": "string", "format": "uuid"}
+_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
 _PROBLEM_HEADERS = {401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 503: ("Retry-After",)}
 _INFO = """\
 The system of record for training data.
@@ -122,6 +124,8 @@ def dispatcher_problems(route: Route) -> list[Kind]:
     kinds = [problems.INTERNAL]
     if route.auth:
         kinds += [problems.UNAUTHORIZED, problems.UNAVAILABLE]
+    if route.role is not None:
+        kinds += [problems.FORBIDDEN]
     if route.path_parameters:
         kinds += [problems.NOT_FOUND]
     if route.body is not None:
@@ -131,7 +135,7 @@ def dispatcher_problems(route: Route) -> list[Kind]:
 
 def _operation(route: Route, references: dict[Key, Schema]) -> tuple[Schema, Schema]:
     parameters: list[Schema] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        {"name": name, "in": "path", "required": True, "schema": _TEXT if name in route.texts else _ID}
         for name in route.path_parameters
     ]
     definitions: Schema = {}

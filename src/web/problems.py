@@ -55,6 +55,12 @@ UNAUTHORIZED = Kind(
     "Send `Authorization: Bearer <JWT>` with a token that is signed, in time, and names the user by a UUID in the "
     "claim `userId` or `sub`.",
 )
+FORBIDDEN = Kind(
+    "forbidden",
+    403,
+    "Not allowed",
+    "The token is valid, and its claim `roles` lacks the role that `detail` names.",
+)
 NOT_FOUND = Kind(
     "not-found",
     404,
@@ -125,6 +131,7 @@ UNAVAILABLE = Kind(
 KINDS: tuple[Kind, ...] = (
     MALFORMED,
     UNAUTHORIZED,
+    FORBIDDEN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     TIMEOUT,

@@ -31,6 +31,7 @@ class Call(Generic[BodyT, QueryT]):
     request: web.Request
     request_id: str
     path: Mapping[str, UUID]
+    names: Mapping[str, str]
     query: QueryT
     body: BodyT
     known_caller: Caller | None
@@ -95,10 +96,13 @@ class Route:
     """One operation.
 
     Every `{name}` of `path` is a UUID: another value names nothing and answers 404; `{userId}` must be the caller's
-    own, or the answer is 404 as well (D10). `query` is a model of strings (unknown or repeated parameters: 422);
-    `body` is the model of the JSON body. `request_headers` are names out of `openapi.REQUEST_HEADERS`. `problems` are
-    the handler's own; what the dispatcher itself may answer is added where it is documented. `probe` marks what
-    machines ask for every few seconds: its successes are logged at level debug only.
+    own, or the answer is 404 as well (D10). Those in `texts` are text instead, of 1 to 200 characters. `role` is what
+    the caller's token must carry among its `roles`, or the answer is 403.
+
+    `query` is a model of strings (unknown or repeated parameters: 422); `body` is the model of the JSON body.
+    `request_headers` are names out of `openapi.REQUEST_HEADERS`. `problems` are the handler's own; what the dispatcher
+    itself may answer is added where it is documented. `probe` marks what machines ask for every few seconds: its
+    successes are logged at level debug only.
     """
 
     method: str
@@ -115,6 +119,8 @@ class Route:
     request_headers: tuple[str, ...] = ()
     problems: tuple[Kind, ...] = ()
     auth: bool = True
+    role: str | None = None
+    texts: frozenset[str] = frozenset()
     probe: bool = False
 
     @property

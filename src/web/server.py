@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from web import problems
 from web.auth import Authenticator, Caller, KeySet, fetch_from
-from web.problems import NOT_FOUND, TIMEOUT, TOO_LARGE, UNSUPPORTED, VALIDATION, Problem
+from web.problems import FORBIDDEN, NOT_FOUND, TIMEOUT, TOO_LARGE, UNSUPPORTED, VALIDATION, Problem
 from web.routes import JSON, Call, Reply, Route
 from web.services import Services
 
@@ -38,6 +38,7 @@ _HEADERS = {
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _UUID_LENGTH = 36
+_LONGEST_NAME = 200
 
 _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refusal = Callable[[web.BaseRequest, web.HTTPException], web.StreamResponse]
@@ -106,14 +107,18 @@ class _Server:
 
     def endpoint(self, route: Route) -> _Endpoint:
         """aiohttp's handler of a route: checks the request, calls the route's own handler, makes its answer."""
-        names = route.path_parameters
+        ids = [name for name in route.path_parameters if name not in route.texts]
 
         async def answer(request: web.Request) -> web.StreamResponse:
             caller = await self._caller(request) if route.auth else None
-            path = _path(request, names, caller) if names else {}
+            if route.role is not None and (caller is None or route.role not in caller.roles):
+                raise Problem(FORBIDDEN, f"The token lacks the role `{route.role}`.")
+            path = _path(request, ids, caller) if ids else {}
+            names = _names(request, route.texts) if route.texts else {}
             query = _query(request, route.query)
             body = None if route.body is None else await _body(request, route.body, self._patience)
-            reply = await route.handler(Call(self._services, request, request[REQUEST_ID], path, query, body, caller))
+            call = Call(self._services, request, request[REQUEST_ID], path, names, query, body, caller)
+            reply = await route.handler(call)
             return _response(reply)
 
         return answer
@@ -194,6 +199,14 @@ def _path(request: web.Request, names: Sequence[str], caller: Caller | None) -> 
     if caller is not None and ids.get("userId", caller.user_id) != caller.user_id:
         raise Problem(NOT_FOUND, "There is no such user.")
     return ids
+
+
+def _names(request: web.Request, names: Iterable[str]) -> Mapping[str, str]:
+    texts = {name: request.match_info[name] for name in names}
+    for name, text in texts.items():
+        if not 1 <= len(text) <= _LONGEST_NAME or "\0" in text:
+            raise Problem(NOT_FOUND, f"{name} must have 1 to {_LONGEST_NAME} characters, and no NUL.")
+    return texts
 
 
 def _query(request: web.Request, model: type[BaseModel] | None) -> Any:

@@ -16,7 +16,7 @@ from jwt.algorithms import ECAlgorithm
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import PreconditionFailed, StatusConflict
-from tests.support.web import NOWHERE, USER, Client, bearer, make_settings, serve
+from tests.support.web import NOWHERE, USER, Client, bearer, make_settings, serve, token
 from web.problems import MEDIA_TYPE, ProblemDocument
 from web.routes import Answer, Call, Reply, Route
 
@@ -67,6 +67,10 @@ async def _own(call: Call[None, None]) -> Reply:
     return Reply(200, b'{"own":true}')
 
 
+async def _named(call: Call[None, None]) -> Reply:
+    return Reply(200, json.dumps([*call.names.items(), [*call.path]]).encode())
+
+
 async def _open(call: Call[None, None]) -> Reply:
     return Reply(200, b'{"open":true}')
 
@@ -89,6 +93,8 @@ TABLE = (
     _route("GET", "/things", _find, query=Range),
     _route("GET", "/things/{id}", _show),
     _route("GET", "/users/{userId}/things", _own),
+    _route("GET", "/named/{name}/{id}", _named, texts=frozenset({"name"})),
+    _route("GET", "/restricted", _open, role="admin"),
     _route("GET", "/open", _open, auth=False),
     _route("GET", "/probe", _open, auth=False, probe=True),
 )
@@ -380,3 +386,19 @@ async def test_a_key_set_that_is_rotated() -> None:
         assert (await client.get(f"{THING}0", headers=headers("old", old))).status == 200
     async with serve(TABLE, settings=settings) as client:  # the address is away from the start
         await _problem(await client.get(f"{THING}0", headers=headers("old", old)), 503, "unavailable")
+
+
+async def test_a_name_in_the_address(client: Client) -> None:
+    id_ = THING.removeprefix("/things/") + "9"
+    answer = await client.get(f"/named/Bench%20Press%20%2F%20%C3%BCber/{id_}", headers=bearer())
+    assert await answer.json() == [["name", "Bench Press / über"], ["id"]]
+    for name in ("%00", "x" * 201):
+        answer = await client.get(f"/named/{name}/{id_}", headers=bearer())
+        assert answer.status == 404, name
+
+
+async def test_a_role_that_the_token_lacks(client: Client) -> None:
+    answer = await client.get("/restricted", headers=bearer())
+    assert (answer.status, (await answer.json())["type"]) == (403, "/problems#forbidden")
+    headers = {"Authorization": f"Bearer {token(roles=['admin'])}"}
+    assert (await client.get("/restricted", headers=headers)).status == 200

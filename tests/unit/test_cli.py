@@ -136,6 +136,14 @@ def test_a_token_names_its_user_for_so_long(argv: list[str], user: UUID, capsys:
     claims = jwt.decode(capsys.readouterr().out.strip(), SECRET, algorithms=["HS256"])
     assert claims["userId"] == str(user)
     assert claims["exp"] - claims["iat"] == dt.timedelta(days=2).total_seconds()
+    assert "roles" not in claims
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_token_carries_roles(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["token", "--role", "admin", "--role", "analytics"]) == 0
+    claims = jwt.decode(capsys.readouterr().out.strip(), SECRET, algorithms=["HS256"])
+    assert claims["roles"] == ["admin", "analytics"]
 
 
 def test_a_token_needs_the_secret(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,9 +71,18 @@ async def _refused(bearer: str, keys: Keys | None = None, **settings: Any) -> Pr
 
 
 async def test_a_good_token() -> None:
-    caller = await _caller(token(sub="athlete-7", role="athlete"))
+    caller = await _caller(token(sub="athlete-7", roles=["admin", "analytics"]))
     assert (caller.user_id, caller.subject) == (USER, "athlete-7")
-    assert caller.claims["role"] == "athlete"
+    assert caller.roles == frozenset({"admin", "analytics"})
+
+
+async def test_without_the_claim_a_token_has_no_role() -> None:
+    assert (await _caller(token())).roles == frozenset()
+
+
+@pytest.mark.parametrize("roles", ["admin", {"admin": True}, [1], 1])
+async def test_roles_that_are_no_list_of_strings(roles: object) -> None:
+    await _refused(token(roles=roles))
 
 
 async def test_the_subject_serves_as_the_user() -> None:

@@ -13,7 +13,7 @@ from web.routes import Call, Route, Versions
 def _call(*headers: tuple[str, str], path: str = "/x") -> Call[None, None]:
     request = make_mocked_request("GET", path, headers=CIMultiDict(headers))
     services: Any = None
-    return Call(services, request, "r", {}, None, None, None)
+    return Call(services, request, "r", {}, {}, None, None, None)
 
 
 @pytest.mark.parametrize(
