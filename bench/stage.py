@@ -46,7 +46,8 @@ class Stage:
     def settings(self, urls: DatabaseUrls, **more: object) -> Settings:
         """Settings of a service on that database, with a topic and a consumer group of its own."""
         own = uuid4().hex[:8]
-        values = {"events_topic": f"bench_{own}", "consumer_group": f"bench_{own}", **more}
+        topics = {"events_topic": f"bench_{own}", "workout_events_topic": f"bench_{own}_workouts"}
+        values = {**topics, "consumer_group": f"bench_{own}", **more}
         return Settings.model_validate(
             {
                 "database_url": urls.worker,
@@ -59,7 +60,8 @@ class Stage:
 
     def worker(self, urls: DatabaseUrls, settings: Settings, **more: object) -> Worker:
         """A worker with those settings, not started; `more` are settings that differ."""
-        values = settings.model_dump(include={"events_topic", "consumer_group", "topic_partitions", "relay_enabled"})
+        same = {"events_topic", "workout_events_topic", "consumer_group", "topic_partitions", "relay_enabled"}
+        values = settings.model_dump(include=same)
         return new_worker(
             self.folder, urls=urls, bootstrap=self.broker.bootstrap, idempotent=True, **{**values, **more}
         )

@@ -163,6 +163,7 @@ class Stack:
             settings: dict[str, object] = {
                 "consumer_group": self.name,
                 "events_topic": self.topic,
+                "workout_events_topic": f"{self.topic}_workouts",
                 "topic_partitions": PARTITIONS,
                 "pool_size": POOL_SIZE,
                 "relay_batch": BATCH,

@@ -20,7 +20,7 @@ from storage.outbox import months_ahead, status
 from web.api import ALL_ROUTES
 from web.measures import Measures
 from web.server import setup
-from web.services import CatalogueCache, Services
+from web.services import CATALOGUE_INTERVAL, CatalogueCache, Services
 from web.watch import AgentState, Backlog, Watch
 from web.watch import RelayState as WatchedRelay
 
@@ -39,6 +39,7 @@ database = Database(
 )
 volume = VolumeFold(database, config.events_topic)
 outbox = OutboxService(config, database, on_topic_made_anew=volume.catch_up)
+catalogue = CatalogueCache(database)
 
 
 async def lifetime(_app: web.Application) -> AsyncIterator[None]:
@@ -62,7 +63,7 @@ class Service(App):
             dead=dead,
             backlog=read_backlog,
         )
-        services = Services(config, database, CatalogueCache(database), watch, Measures(), outbox.wake)
+        services = Services(config, database, catalogue, watch, Measures(), outbox.wake)
         web_app.cleanup_ctx.append(lifetime)
         web_app[REFUSAL] = setup(web_app, services, ALL_ROUTES)
 
@@ -90,6 +91,12 @@ async def drain_outbox() -> None:
 async def catch_up() -> None:
     """Folds from the log what a lost topic no longer holds, and moves the mark of what is folded."""
     await volume.catch_up()
+
+
+@app.every(CATALOGUE_INTERVAL, "catalogue")
+async def refresh_catalogue() -> None:
+    """Has trainings name the latest revisions of movements, whichever worker they were edited by."""
+    await catalogue.refresh()
 
 
 @app.agent(app.topic(config.events_topic), name="volume")

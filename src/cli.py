@@ -63,11 +63,13 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="as one JSON document")
     replay = _add(outbox, "replay", "outbox:replay", "publish again what was published, with the same event ids")
     replay.add_argument("--user", type=UUID, help="of this user")
-    replay.add_argument("--training", type=UUID, help="of this training")
+    aggregate = replay.add_mutually_exclusive_group()
+    aggregate.add_argument("--training", type=UUID, help="of this training")
+    aggregate.add_argument("--workout", type=UUID, help="of this workout")
     replay.add_argument("--from", type=_moment, dest="since", help="from this moment on (UTC where it names no offset)")
     replay.add_argument("--to", type=_moment, dest="until", help="until before this moment")
     target = replay.add_mutually_exclusive_group()
-    target.add_argument("--to-topic", help="where to (default: the events' topic with `.replay` behind)")
+    target.add_argument("--to-topic", help="where to (default: their own topic with `.replay` behind)")
     target.add_argument("--broadcast", action="store_true", help="to the topic that every subscriber reads")
     for name, text in (
         ("retry", "have events that the broker refused published again"),
@@ -84,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     verify = _add(analytics, "verify", "analytics:verify", "compare every row with the fold of the log")
     verify.add_argument("--wait", type=_seconds, default=0.0, help="seconds to wait until all is folded (default: 0)")
 
-    events = _add(commands, "events", "events:events", "follow the topic, one line of JSON a record")
+    events = _add(commands, "events", "events:events", "follow the topics, one line of JSON a record")
     events.add_argument("--from-beginning", action="store_true", help="begin with the oldest record that is kept")
     events.add_argument("--user", type=UUID, help="only this user's")
 

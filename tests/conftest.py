@@ -140,7 +140,12 @@ def start_worker(tmp_path: Path, database_urls: DatabaseUrls, broker: KafkaAddre
     src/settings.py.
     """
     started: list[Worker] = []
-    shared = {"consumer_group": f"test-{uuid4().hex}", "events_topic": f"test_{uuid4().hex}"}
+    own = uuid4().hex
+    shared = {
+        "consumer_group": f"test-{own}",
+        "events_topic": f"test_{own}",
+        "workout_events_topic": f"test_{own}_workouts",
+    }
 
     def start(
         *, urls: DatabaseUrls = database_urls, kafka: KafkaAddress | OwnBroker = broker, **settings: object

@@ -24,7 +24,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, relationship
 from uuid_utils.compat import uuid7
 
 from models import tables
-from models.trainings import SetType, Side, Status, Unit
+from models.sets import SetType, Side, Unit
+from models.trainings import Status
 
 TOPIC = "training_events"
 

@@ -31,7 +31,8 @@ from uuid import UUID
 from models.events import EventType
 from models.metrics import ZERO, DailyVolume, ExerciseVolume, FoldedTraining, SessionVolume, Volume, known_sum
 from models.performed import PerformedEvent, PerformedExercise, PerformedSet, PerformedTraining
-from models.trainings import SetType, Status, Unit
+from models.sets import SetDocument, SetType, Unit
+from models.trainings import Status
 
 METHOD_VERSION = 1  # grows with every change of a rule; a rebuild then brings the tables to the new rules
 POUND_KG = Decimal("0.45359237")  # exact, by the international agreement of 1959
@@ -143,7 +144,7 @@ def is_hard(set_: PerformedSet) -> bool:
     return set_.type is not SetType.WARMUP and (set_.rpe is None or set_.rpe >= HARD_RPE)
 
 
-def hold_seconds(set_: PerformedSet) -> Decimal:
+def hold_seconds(set_: PerformedSet | SetDocument) -> Decimal:
     """Seconds that the set was held: its duration, where it has no repetition and no distance; else 0."""
     if set_.duration_seconds is None or set_.reps or set_.distance_m:
         return ZERO

@@ -1,8 +1,9 @@
-"""`training events`: the records of the topic, as they come."""
+"""`training events`: the records of the topics, as they come."""
 
 import argparse
 import asyncio
 import sys
+from collections.abc import Iterable
 
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
@@ -29,10 +30,11 @@ def events(args: argparse.Namespace) -> int:
 
 
 async def _follow(settings: Settings, access: KafkaAccess, args: argparse.Namespace) -> None:
-    await _wait_for_topic(settings, access)
+    topics = (settings.events_topic, settings.workout_events_topic)
+    await _wait_for_topics(settings, access, topics)
     # Without a group: whoever watches takes no partition from an agent and leaves no offsets behind.
     consumer = AIOKafkaConsumer(
-        settings.events_topic,
+        *topics,
         bootstrap_servers=settings.kafka_bootstrap,
         **access.options,
         group_id=None,
@@ -42,7 +44,7 @@ async def _follow(settings: Settings, access: KafkaAccess, args: argparse.Namesp
     await consumer.start()
     user = str(args.user).encode() if args.user else None
     try:
-        print(f"Following {settings.events_topic}; Ctrl-C ends it.", file=sys.stderr)
+        print(f"Following {' and '.join(topics)}; Ctrl-C ends it.", file=sys.stderr)
         async for record in consumer:
             if user in (None, record.key):
                 sys.stdout.buffer.write(line(record))
@@ -51,16 +53,16 @@ async def _follow(settings: Settings, access: KafkaAccess, args: argparse.Namesp
         await consumer.stop()
 
 
-async def _wait_for_topic(settings: Settings, access: KafkaAccess) -> None:
+async def _wait_for_topics(settings: Settings, access: KafkaAccess, topics: Iterable[str]) -> None:
     # Asked for by name, a topic that is missing would be made by a broker that may, with partitions of its choosing.
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **access.options)
     await admin.start()
     try:
-        said = False
-        while settings.events_topic not in await admin.list_topics():
-            if not said:
-                said = True
-                print(f"There is no topic {settings.events_topic} yet; waiting for it.", file=sys.stderr)
+        said: set[str] = set()
+        while missing := set(topics).difference(await admin.list_topics()):
+            for topic in sorted(missing - said):
+                print(f"There is no topic {topic} yet; waiting for it.", file=sys.stderr)
+            said |= missing
             await asyncio.sleep(_TOPIC_INTERVAL)
     finally:
         await admin.close()
@@ -70,6 +72,7 @@ def line(record: "ConsumerRecord[bytes, bytes]") -> bytes:
     """A record as one line of JSON: where it stands, its key, its headers, its value (as text where it is no JSON)."""
     return orjson.dumps(
         {
+            "topic": record.topic,
             "partition": record.partition,
             "offset": record.offset,
             "key": _text(record.key),

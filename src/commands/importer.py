@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from tqdm import tqdm
 from yarl import URL
 
 from commands.environment import CommandError, required
+from models.exercises import folded
+from models.sets import Unit
 from models.strong import Session, StrongFileError, StrongLog, read_strong
-from models.trainings import Unit
+from models.trainings import TrainingCreate
 
 IN_FLIGHT = 4  # requests at a time
 _TIMEOUT = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)  # seconds; then it is asked again
@@ -63,6 +65,9 @@ class Importer:
     While the service is away (unreachable, silent, 408, 429, 502, 503, 504) it waits, for as long as that takes, tells
     `say` and goes on; a request may be repeated, since `source_id` names the training for ever. `rate` is the most
     sessions begun in a second; `progress` is called after each session.
+
+    Exercises whose name the catalogue knows, or an app's name for it, carry the movement's slug beside the name. A
+    session that was imported before without slugs is there already.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Importer:
     ) -> None:
         url = _base(api)
         self._url = url / "api/v1/trainings"
+        self._names_url = url / "api/v1/training/exercise-names"
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._pause = 1 / rate if rate else 0.0
         self._next_start = 0.0
@@ -88,18 +94,32 @@ class Importer:
         outcome = Outcome()
         queue = iter(sessions)
         async with aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT) as http:
+            slugs = await self._slugs(http)
             try:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(IN_FLIGHT):
-                        group.create_task(self._work(http, queue, outcome))
+                        group.create_task(self._work(http, queue, slugs, outcome))
             except ExceptionGroup as errors:
                 raise errors.exceptions[0] from None
         return outcome
 
-    async def _work(self, http: aiohttp.ClientSession, queue: Iterator[Session], outcome: Outcome) -> None:
+    async def _slugs(self, http: aiohttp.ClientSession) -> dict[str, str]:
+        """The slug that each name stands for."""
+        status, body = await self._ask(http, "GET", self._names_url)
+        with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError):
+            if status == 200:
+                return {item["name"]: item["exercise"] for item in orjson.loads(body)["items"]}
+        raise CommandError(f"{self._url.origin()} is no training service (status {status} of {self._names_url.path}).")
+
+    async def _work(
+        self, http: aiohttp.ClientSession, queue: Iterator[Session], slugs: Mapping[str, str], outcome: Outcome
+    ) -> None:
         for session in queue:
             await self._wait_for_turn()
-            status, body = await self._post(http, session.body.model_dump_json(exclude_defaults=True).encode())
+            named = _with_slugs(session.body, slugs)
+            status, body = await self._post(http, named)
+            if status == 409 and named != session.body:
+                status, body = await self._post(http, session.body)
             if status == 201:
                 outcome.created += 1
             elif status == 200:
@@ -121,12 +141,17 @@ class Importer:
         if start > now:
             await asyncio.sleep(start - now)
 
-    async def _post(self, http: aiohttp.ClientSession, body: bytes) -> tuple[int, bytes]:
+    async def _post(self, http: aiohttp.ClientSession, body: TrainingCreate) -> tuple[int, bytes]:
+        return await self._ask(http, "POST", self._url, body.model_dump_json(exclude_defaults=True).encode())
+
+    async def _ask(
+        self, http: aiohttp.ClientSession, method: str, url: URL, body: bytes | None = None
+    ) -> tuple[int, bytes]:
         pause = _FIRST_PAUSE
         while True:
             retry_after = 0.0
             try:
-                async with http.post(self._url, data=body, allow_redirects=False) as answer:
+                async with http.request(method, url, data=body, allow_redirects=False) as answer:
                     content = await answer.read()
                 if answer.status not in _AWAY:
                     self._is_back()
@@ -134,11 +159,11 @@ class Importer:
                 retry_after = _seconds(answer.headers.get("Retry-After", ""))
                 self._is_away(_reason(answer.status, content))
             except aiohttp.ClientSSLError as error:
-                raise CommandError(f"No secure connection to {self._url.origin()}: {error}") from None
+                raise CommandError(f"No secure connection to {url.origin()}: {error}") from None
             except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
                 self._is_away(str(error) or "no answer in time")
             except aiohttp.ClientError as error:
-                raise CommandError(f"{self._url} does not speak HTTP as it should: {error}") from None
+                raise CommandError(f"{url} does not speak HTTP as it should: {error}") from None
             await asyncio.sleep(max(pause, retry_after))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -196,6 +221,14 @@ def _base(api: str) -> URL:
         if url.scheme in {"http", "https"} and url.host:
             return url
     raise CommandError(f"{api!r} is no address like http://127.0.0.1:8080.")
+
+
+def _with_slugs(body: TrainingCreate, slugs: Mapping[str, str]) -> TrainingCreate:
+    """The training, each of whose exercises names the movement that its name stands for."""
+    exercises = [
+        exercise.model_copy(update={"exercise": slugs.get(folded(exercise.name))}) for exercise in body.exercises
+    ]
+    return body.model_copy(update={"exercises": exercises})
 
 
 def _reason(status: int, body: bytes) -> str:

@@ -36,7 +36,7 @@ def retry(args: argparse.Namespace) -> int:
 
 
 def skip(args: argparse.Namespace) -> int:
-    """`training outbox skip`: give refused events up, so that later ones of the same training are published."""
+    """`training outbox skip`: give refused events up, so that later ones of the same kind and id are published."""
     return _ask("skip", args)
 
 
@@ -53,17 +53,20 @@ def table(found: OutboxStatus, held: list[Held]) -> Iterator[str]:
     for event in held:
         asked = "" if event.state == "held" else f", {event.state} is asked for"
         yield (
-            f"  seq {event.seq}: training {event.aggregate_id} version {event.version} of user {event.user_id}, "
-            f"since {event.since:%Y-%m-%d %H:%M:%SZ}{asked}: {event.error}"
+            f"  seq {event.seq} for {event.topic}: {event.aggregate_id} version {event.version} of user "
+            f"{event.user_id}, since {event.since:%Y-%m-%d %H:%M:%SZ}{asked}: {event.error}"
         )
 
 
 def replay(args: argparse.Namespace) -> int:
-    """`training outbox replay`: publish again what was published of a user, a training or a time."""
-    if not (args.user or args.training or args.since or args.until):
-        raise CommandError("What is to be replayed? Give --user, --training, --from or --to.")
+    """`training outbox replay`: publish again what was published of a user, a training, a workout or a time."""
+    if not (args.user or args.training or args.workout or args.since or args.until):
+        raise CommandError("What is to be replayed? Give --user, --training, --workout, --from or --to.")
     done = asyncio.run(_replay(service_settings(), args))
-    print(f"{done.records:,} events are on {done.topic} again, with the header replay {done.id}.")
+    if done.records:
+        print(f"{done.records:,} events are on {' and '.join(done.topics)} again, with the header replay {done.id}.")
+    else:
+        print("No event that was published is one of these.")
     return 0
 
 
@@ -75,6 +78,7 @@ async def _replay(settings: Settings, args: argparse.Namespace) -> Replayed:
                 database,
                 user_id=args.user,
                 training_id=args.training,
+                workout_id=args.workout,
                 since=args.since,
                 until=args.until,
                 topic=args.to_topic,

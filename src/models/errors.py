@@ -4,10 +4,12 @@ TrainingServiceError
 ├── NotFound                     404
 ├── Conflict                     409
 │   ├── StatusConflict           409  a training never goes backwards
-│   └── IdentityConflict         409  the id or source_id is another training's
+│   └── IdentityConflict         409  the id or source_id is another's
+├── CursorExpired                410
 ├── PreconditionFailed           412
 ├── Unprocessable                422
 │   ├── UnknownExercise          422
+│   ├── UnknownWorkout           422
 │   └── IdempotencyKeyReused     422
 └── DatabaseUnavailable          503
 """
@@ -30,7 +32,11 @@ class StatusConflict(Conflict):
 
 
 class IdentityConflict(Conflict):
-    """The client's own `id` or `source_id` already names a training that was created with another body."""
+    """The client's own `id` or `source_id` already names what was created with another body."""
+
+
+class CursorExpired(TrainingServiceError):
+    """What a cursor of the changes stands for cannot be told any more: the database was restored or moved since."""
 
 
 class PreconditionFailed(TrainingServiceError):
@@ -40,7 +46,7 @@ class PreconditionFailed(TrainingServiceError):
     """
 
     def __init__(self, version: int) -> None:
-        super().__init__(f"The training is at version {version}.")
+        super().__init__(f"It is at version {version}.")
         self.version = version
 
 
@@ -54,6 +60,10 @@ class Unprocessable(TrainingServiceError):
 
 class UnknownExercise(Unprocessable):
     """The catalogue has no such movement, or no such revision of it."""
+
+
+class UnknownWorkout(Unprocessable):
+    """The user has no such workout."""
 
 
 class IdempotencyKeyReused(Unprocessable):

@@ -1,4 +1,4 @@
-"""Events: the values of the records on `training_events`, and how they are made."""
+"""Events: the values of the records on `training_events` and `workout_events`, and how they are made."""
 
 import datetime as dt
 from enum import StrEnum
@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.trainings import ExerciseDocument, Status
+from models.workouts import WorkoutExerciseDocument
 
 # A broker's default limit is 1,048,588 bytes for a record batch; what is larger is refused before it is stored.
 MAX_EVENT_BYTES = 900_000
@@ -19,6 +20,14 @@ class EventType(StrEnum):
     TRAINING_CREATED = "training_created"
     TRAINING_UPDATED = "training_updated"
     TRAINING_DELETED = "training_deleted"
+
+
+class WorkoutEventType(StrEnum):
+    """Every type of event on `workout_events`."""
+
+    WORKOUT_CREATED = "workout_created"
+    WORKOUT_UPDATED = "workout_updated"
+    WORKOUT_DELETED = "workout_deleted"
 
 
 class TrainingPayload(BaseModel):
@@ -47,6 +56,15 @@ class TrainingPayload(BaseModel):
     session_rpe: float | None = None
     bodyweight_kg: float | None = None
     notes: str | None = None
+    workout_id: UUID | None = None
+    """The workout that it was planned from."""
+    workout_version: int | None = None
+    """Version of that workout."""
+    group_external_id: str | None = None
+    """The group that it belongs to, as another service names it."""
+    skipped_at: dt.datetime | None = None
+    """When the athlete gave it up; only of a PLANNED training."""
+    skip_reason: str | None = None
 
 
 class TrainingEvent(BaseModel):
@@ -60,3 +78,35 @@ class TrainingEvent(BaseModel):
     timestamp: dt.datetime
     """When the change was stored, UTC."""
     payload: TrainingPayload
+
+
+class WorkoutPayload(BaseModel):
+    """The workout after the change that the event announces. Absent fields are unknown.
+
+    Later versions only add optional fields: readers ignore what they do not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    workout_id: UUID
+    user_id: UUID
+    version: Annotated[int, Field(ge=1)]
+    """Counts the changes of this workout from 1, without a gap."""
+    name: str
+    notes: str | None = None
+    group_external_id: str | None = None
+    """The group that it is for, as another service names it."""
+    exercises: list[WorkoutExerciseDocument]
+
+
+class WorkoutEvent(BaseModel):
+    """The value of one record on `workout_events`. Its key is the user's id, as text."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    event_id: UUID
+    """The same in every copy of the event: consumers drop what they have seen."""
+    event_type: WorkoutEventType
+    timestamp: dt.datetime
+    """When the change was stored, UTC."""
+    payload: WorkoutPayload

@@ -1,8 +1,17 @@
-"""The catalogue of movements, as far as a training needs it."""
+"""The catalogue of movements: what admins write, what everybody reads, and what a training needs of it."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from models.fields import ExternalId, Fraction, Name, Slug
+from models.sets import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +45,176 @@ class Catalogue:
         for movement in movements:
             latest[movement.slug] = max(movement.revision, latest.get(movement.slug, 0))
         return cls({(movement.slug, movement.revision): movement for movement in movements}, latest)
+
+
+def folded(name: str) -> str:
+    """A name as names are compared: in lower case, with single spaces."""
+    return " ".join(name.split()).casefold()
+
+
+class Category(StrEnum):
+    """What kind of movement it is."""
+
+    PUSH = "Push"
+    PULL = "Pull"
+    LEGS = "Legs"
+    CORE = "Core"
+    SKILL = "Skill"
+
+
+class Mode(StrEnum):
+    """What its sets are measured by: repetitions or seconds."""
+
+    REPS = "reps"
+    HOLD = "hold"
+
+
+class Phase(StrEnum):
+    """What the muscles do that the movement is for: stay, shorten or lengthen."""
+
+    ISOMETRIC = "isometric"
+    CONCENTRIC = "concentric"
+    ECCENTRIC = "eccentric"
+
+
+class Direction(StrEnum):
+    """Where a path leads: to a harder movement, to an easier one, nowhere else, or it is not there."""
+
+    HARDER = "harder"
+    EASIER = "easier"
+    SAME = "same"
+    NONE = "none"
+
+
+def _distinct(values: list[str]) -> list[str]:
+    if len(set(values)) < len(values):
+        raise ValueError("must not name anything twice")
+    return values
+
+
+Difficulty = Annotated[int, Field(ge=1, le=10)]
+Tag = Annotated[str, StringConstraints(max_length=50, pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$")]
+_DISTINCT: JsonDict = {"uniqueItems": True}
+Tags = Annotated[list[Tag], Field(max_length=20, json_schema_extra=_DISTINCT), AfterValidator(_distinct)]
+Muscles = Annotated[
+    list[Tag], Field(min_length=1, max_length=20, json_schema_extra=_DISTINCT), AfterValidator(_distinct)
+]
+Slugs = Annotated[list[Slug], Field(max_length=20, json_schema_extra=_DISTINCT), AfterValidator(_distinct)]
+Phases = Annotated[list[Phase], Field(max_length=3, json_schema_extra=_DISTINCT), AfterValidator(_distinct)]
+
+
+class MovementBody(Document):
+    """What admins say of a movement, whether they add or edit it."""
+
+    name: Name
+    category: Category
+    mode: Mode
+    """What sets are measured by: repetitions, or seconds."""
+    phases: Phases
+    """Biomechanical tags: what the muscles do that it is for."""
+    equipment: Tags = Field(default=[])
+    """Like `pull_up_bar`; empty where none is needed."""
+    difficulty: Difficulty
+    """A judgement, ordinal within a family."""
+    muscles: Muscles
+    """Primary muscles, like `lower_back`."""
+    secondary_muscles: Tags = Field(default=[])
+    bw_fraction: Fraction | None = None
+    """Part of the body's mass that it lifts; absent is unknown, 0 is none."""
+    bw_fraction_basis: Name | None = None
+    """Where the fraction comes from."""
+    family: Slug
+    """Movements of one family are compared by their difficulty."""
+    unilateral: bool = False
+    """Whether a set trains one side."""
+    easier_slugs: Slugs = Field(default=[])
+    """Movements that are learnt before it. All of these together form no circle."""
+    image_id: ExternalId | None = None
+    """Of the media service."""
+
+
+class MovementCreate(MovementBody):
+    """Body of POST /exercises."""
+
+    slug: Slug
+    """Names the movement for ever."""
+
+
+class MovementUpdate(MovementBody):
+    """Body of PUT /exercises/{slug}: the whole movement anew. What GET answered may be sent back, changed."""
+
+    slug: Slug | None = Field(default=None, json_schema_extra={"readOnly": True})
+    revision: int | None = Field(default=None, json_schema_extra={"readOnly": True})
+    created_at: dt.datetime | None = Field(default=None, json_schema_extra={"readOnly": True})
+
+
+class MovementDocument(BaseModel):
+    """One revision of a movement. Absent fields are unknown."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    slug: str
+    revision: int
+    """Counts its edits from 1; also its ETag. Trainings name the one that they were logged with."""
+    name: str
+    category: Category
+    mode: Mode
+    phases: list[Phase]
+    """Biomechanical tags: what the muscles do that it is for."""
+    equipment: list[str]
+    difficulty: int
+    """1 to 10: a judgement, ordinal within a family."""
+    muscles: list[str]
+    secondary_muscles: list[str]
+    bw_fraction: float | None = None
+    """Part of the body's mass that it lifts; 0 is none."""
+    bw_fraction_basis: str | None = None
+    family: str
+    unilateral: bool
+    easier_slugs: list[str]
+    image_id: str | None = None
+    """Of the media service."""
+    created_at: dt.datetime
+    """When this revision was made."""
+
+
+class MovementPage(BaseModel):
+    """One page of the catalogue: by slug, or what fits best first where a name is searched for."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    items: list[MovementDocument]
+    next_cursor: str | None = None
+    """Where the next page begins; absent on the last one. The header Link holds its address."""
+
+
+class Progressions(BaseModel):
+    """What is learnt before and after a movement; with `to` the shortest way there as well."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    easier: list[MovementDocument]
+    """Its direct predecessors, the easiest first."""
+    harder: list[MovementDocument]
+    """Its direct successors, the easiest first."""
+    direction: Direction | None = None
+    """With `to`: where the path leads; `none` where no path goes there in one direction."""
+    path: list[MovementDocument] | None = None
+    """With `to`: from the one movement to the other, both included; empty where there is none."""
+
+
+class NamedExercise(BaseModel):
+    """A name, and the movement that it stands for."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    name: str
+    """In lower case, with single spaces."""
+    exercise: str
+    """Slug of the movement."""
+
+
+class ExerciseNames(BaseModel):
+    """Every name by which the catalogue knows a movement: its own, and those of Strong, Hevy and FitNotes."""
+
+    items: list[NamedExercise]

@@ -90,7 +90,7 @@ class Acquired:
 
     lease: Lease
     topics: dict[str, TopicMark]
-    held: dict[str, int]  # aggregate id -> seq of its refused event
+    held: dict[tuple[str, str], int]  # user id, aggregate id -> seq of its refused event
     moved: bool
     strange: bool
 
@@ -105,6 +105,7 @@ class Held(NamedTuple):
     state: str  # held, retry, skip; published or skipped in the end
     error: str
     since: dt.datetime
+    topic: str
 
 
 class OutboxStatus(NamedTuple):

@@ -10,7 +10,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.events import EventType
-from models.trainings import SetType, Status, Unit
+from models.sets import SetType, Unit
+from models.trainings import Status
 
 
 class PerformedSet(BaseModel):

@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from models.trainings import ExerciseBody, SetBody, SetType, Status, TrainingCreate, Unit
+from models.sets import SetBody, SetType, Unit
+from models.trainings import ExerciseBody, Status, TrainingCreate
 
 MAX_BYTES = 5_000_000
 MAX_ROWS = 50_000

@@ -16,6 +16,19 @@ def _moment(name: str, *, default: bool = True) -> sa.Column[object]:
     return sa.Column(name, pg.TIMESTAMP(timezone=True), nullable=not default, server_default=_now if default else None)
 
 
+class Xid8(sa.types.UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id, which SQLAlchemy does not know."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_kw: object) -> str:
+        """Its name in SQL."""
+        return "xid8"
+
+
+ischema_names["xid8"] = Xid8
+
+
 exercises = sa.Table(
     "exercises",
     metadata,
@@ -34,6 +47,23 @@ exercises = sa.Table(
     sa.Column("unilateral", sa.Boolean, nullable=False),
     sa.Column("easier_slugs", pg.ARRAY(sa.Text), nullable=False),
     _moment("created_at"),
+    sa.Column("image_id", sa.Text),
+    sa.Column("phases", pg.ARRAY(sa.Text), nullable=False),
+)
+
+exercises_deleted = sa.Table(
+    "exercises_deleted",
+    metadata,
+    sa.Column("slug", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
+    _moment("deleted_at"),
+)
+
+exercise_names = sa.Table(
+    "exercise_names",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("slug", sa.Text, nullable=False),
 )
 
 trainings = sa.Table(
@@ -60,8 +90,17 @@ trainings = sa.Table(
     _moment("created_at"),
     _moment("updated_at"),
     _moment("deleted_at", default=False),
+    sa.Column("workout_id", pg.UUID),
+    sa.Column("workout_version", sa.Integer),
+    sa.Column("group_external_id", sa.Text),
+    _moment("skipped_at", default=False),
+    sa.Column("skip_reason", sa.Text),
+    _moment("completed_at", default=False),
+    sa.Column("xid", Xid8, nullable=False, server_default=sa.text("pg_current_xact_id()")),
+    sa.ForeignKeyConstraint(["user_id", "workout_id"], ["workouts.user_id", "workouts.id"]),
     sa.UniqueConstraint("user_id", "source_id"),
     sa.Index("trainings_by_date", "user_id", "date", "id"),
+    sa.Index("trainings_by_change", "user_id", "xid"),
 )
 
 training_exercises = sa.Table(
@@ -78,6 +117,8 @@ training_exercises = sa.Table(
     sa.Column("notes", sa.Text),
     sa.ForeignKeyConstraint(["user_id", "training_id"], ["trainings.user_id", "trainings.id"]),
     sa.ForeignKeyConstraint(["exercise", "exercise_revision"], ["exercises.slug", "exercises.revision"]),
+    sa.Index("training_exercises_by_name", "user_id", sa.text("casefold(name COLLATE pg_unicode_fast)")),
+    sa.Index("training_exercises_by_movement", "user_id", "exercise", postgresql_where=sa.text("exercise IS NOT NULL")),
 )
 
 training_sets = sa.Table(
@@ -99,10 +140,53 @@ training_sets = sa.Table(
     sa.Column("tempo", sa.Text),
     sa.Column("rest_seconds", sa.Integer),
     sa.Column("type", sa.Text, nullable=False),
+    sa.Column("target", pg.JSON),
+    sa.Column("video_id", sa.Text),
     sa.ForeignKeyConstraint(
         ["user_id", "training_id", "exercise_id"],
         ["training_exercises.user_id", "training_exercises.training_id", "training_exercises.id"],
     ),
+)
+
+workouts = sa.Table(
+    "workouts",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("id", pg.UUID, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False, server_default=sa.text("1")),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("notes", sa.Text),
+    sa.Column("group_external_id", sa.Text),
+    sa.Column("plan", sa.Text, nullable=False),
+    sa.Column("digest", pg.BYTEA, nullable=False),
+    _moment("created_at"),
+    _moment("updated_at"),
+    _moment("deleted_at", default=False),
+    sa.Index("workouts_by_creation", "user_id", "created_at", "id"),
+)
+
+workout_exercises = sa.Table(
+    "workout_exercises",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("workout_id", pg.UUID, primary_key=True),
+    sa.Column("id", pg.UUID, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("exercise", sa.Text),
+    sa.Column("exercise_revision", sa.Integer),
+    sa.Column("superset", sa.Integer),
+    sa.Column("sets", sa.Integer, nullable=False),
+    sa.Column("reps", pg.JSON),
+    sa.Column("rest", sa.Integer),
+    sa.Column("weight", sa.Numeric),
+    sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("rpe", sa.Numeric),
+    sa.Column("tempo", sa.Text),
+    sa.Column("hold_seconds", sa.Numeric),
+    sa.Column("notes", sa.Text),
+    sa.ForeignKeyConstraint(["user_id", "workout_id"], ["workouts.user_id", "workouts.id"]),
+    sa.ForeignKeyConstraint(["exercise", "exercise_revision"], ["exercises.slug", "exercises.revision"]),
 )
 
 idempotency_keys = sa.Table(
@@ -117,19 +201,6 @@ idempotency_keys = sa.Table(
     _moment("created_at"),
     sa.Index("idempotency_keys_by_age", "created_at"),
 )
-
-
-class Xid8(sa.types.UserDefinedType[int]):
-    """PostgreSQL's 64-bit transaction id, which SQLAlchemy does not know."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_kw: object) -> str:
-        """Its name in SQL."""
-        return "xid8"
-
-
-ischema_names["xid8"] = Xid8
 
 
 outbox = sa.Table(

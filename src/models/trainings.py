@@ -1,7 +1,6 @@
 """A training: what clients send, what is stored, what they read."""
 
 import datetime as dt
-import hashlib
 from collections.abc import Iterable
 from enum import StrEnum
 from operator import itemgetter
@@ -15,23 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.errors import UnknownExercise
 from models.exercises import Catalogue
-from models.fields import (
-    Exertion,
-    Kilograms,
-    Metres,
-    Moment,
-    Name,
-    Seconds,
-    Slug,
-    SourceId,
-    Tempo,
-    Text,
-    TimeZone,
-    Title,
-    Weight,
-    moment,
-    number,
-)
+from models.fields import Exertion, ExternalId, Kilograms, Moment, Name, Slug, SourceId, Text, TimeZone, Title, moment
+from models.sets import MAX_SETS, Document, SetBody, SetDocument, known, optional_number, set_fields, unique
 
 
 class Status(StrEnum):
@@ -40,67 +24,6 @@ class Status(StrEnum):
     PLANNED = "PLANNED"
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
-
-
-class Unit(StrEnum):
-    """Unit in which a weight was entered; a pound is 0.45359237 kg."""
-
-    KG = "kg"
-    LB = "lb"
-
-
-class Side(StrEnum):
-    """Side of the body that a set trained."""
-
-    LEFT = "left"
-    RIGHT = "right"
-    BOTH = "both"
-
-
-class SetType(StrEnum):
-    """What a set was for. Warm-ups count in volume and repetitions, not in hard sets."""
-
-    WORKING = "working"
-    WARMUP = "warmup"
-    DROP = "drop"
-    FAILURE = "failure"
-
-
-class Document(BaseModel):
-    """Base of what clients send: an unknown field or a wrong type is an error, and what is read never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
-
-    def digest(self) -> bytes:
-        """SHA-256 of what the client said. Defaults are left out, so that a later version with more fields agrees."""
-        said = self.model_dump(mode="json", exclude_defaults=True)
-        return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
-
-
-class SetBody(Document):
-    """One set of an exercise."""
-
-    id: UUID | None = None
-    """The client's own id, unique in its exercise; without it the set's place gives it one."""
-    order: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    """Place in the exercise, unique in it; by default 1, 2, 3 …"""
-    weight: Weight = 0.0
-    """External weight as entered, in `unit`; negative is assistance."""
-    unit: Unit = Unit.KG
-    reps: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """Repetitions; 0 for a hold."""
-    duration_seconds: Seconds | None = None
-    """Length of a hold."""
-    distance_m: Metres | None = None
-    side: Side | None = None
-    done: bool = True
-    """Whether the set was performed; others change no derived figure."""
-    rpe: Exertion | None = None
-    """Rate of perceived exertion, 0 to 10."""
-    tempo: Tempo | None = None
-    """Seconds of eccentric, pause, concentric, pause: `3-0-1-0`; X is explosive."""
-    rest_seconds: Annotated[int, Field(ge=0, le=86_400)] | None = None
-    type: SetType = SetType.WORKING
 
 
 class ExerciseBody(Document):
@@ -117,13 +40,13 @@ class ExerciseBody(Document):
     superset: Annotated[int, Field(ge=0, le=1_000)] | None = None
     """Exercises with the same number form a superset."""
     notes: Text | None = None
-    sets: Annotated[list[SetBody], Field(max_length=500)] = []
+    sets: list[SetBody] = Field(default=[], max_length=MAX_SETS)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len({order for order, _ in self.ordered()}) < len(self.sets):
             raise ValueError("`order` must be unique among the sets of an exercise")
-        _unique(set_.id for set_ in self.sets)
+        unique([set_.id for set_ in self.sets])
         if self.exercise_revision is not None and self.exercise is None:
             raise ValueError("`exercise_revision` needs `exercise`")
         return self
@@ -149,11 +72,27 @@ class TrainingBody(Document):
     bodyweight_kg: Kilograms | None = None
     """Body mass on that day; with it the system load of bodyweight movements is known."""
     notes: Text | None = None
-    exercises: Annotated[list[ExerciseBody], Field(max_length=200)] = []
+    workout_id: UUID | None = None
+    """The workout that it was planned from."""
+    workout_version: Annotated[int, Field(ge=1, le=2_000_000_000)] | None = None
+    """Version of that workout."""
+    group_external_id: ExternalId | None = None
+    """The group that it belongs to, as another service names it."""
+    skipped_at: Moment | None = None
+    """When the athlete gave it up; only of a PLANNED training."""
+    skip_reason: Text | None = None
+    """Why it was given up."""
+    exercises: list[ExerciseBody] = Field(default=[], max_length=200)
 
     @model_validator(mode="after")
-    def _unique_exercises(self) -> Self:
-        _unique(exercise.id for exercise in self.exercises)
+    def _consistent(self) -> Self:
+        unique([exercise.id for exercise in self.exercises])
+        if (self.workout_id is None) != (self.workout_version is None):
+            raise ValueError("`workout_id` and `workout_version` need each other")
+        if self.skip_reason is not None and self.skipped_at is None:
+            raise ValueError("`skip_reason` needs `skipped_at`")
+        if self.skipped_at is not None and self.status != Status.PLANNED:
+            raise ValueError("`skipped_at` is of a PLANNED training only")
         return self
 
     def local_day(self) -> dt.date:
@@ -181,28 +120,6 @@ class TrainingUpdate(TrainingBody):
     day: dt.date | None = Field(default=None, json_schema_extra={"readOnly": True})
     created_at: dt.datetime | None = Field(default=None, json_schema_extra={"readOnly": True})
     updated_at: dt.datetime | None = Field(default=None, json_schema_extra={"readOnly": True})
-
-
-class SetDocument(BaseModel):
-    """One set as it is stored and published. Absent fields are unknown."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    id: UUID
-    order: int
-    weight: float
-    """External weight as entered, in `unit`; negative is assistance."""
-    unit: Unit = Unit.KG
-    reps: int
-    """Repetitions; 0 for a hold."""
-    duration_seconds: float | None = None
-    distance_m: float | None = None
-    side: Side | None = None
-    done: bool = True
-    rpe: float | None = None
-    tempo: str | None = None
-    rest_seconds: int | None = None
-    type: SetType = SetType.WORKING
 
 
 class ExerciseDocument(BaseModel):
@@ -272,6 +189,15 @@ class TrainingDocument(BaseModel):
     session_rpe: float | None = None
     bodyweight_kg: float | None = None
     notes: str | None = None
+    workout_id: UUID | None = None
+    """The workout that it was planned from."""
+    workout_version: int | None = None
+    """Version of that workout."""
+    group_external_id: str | None = None
+    """The group that it belongs to, as another service names it."""
+    skipped_at: dt.datetime | None = None
+    """When the athlete gave it up; only of a PLANNED training."""
+    skip_reason: str | None = None
     exercises: list[ExerciseDocument]
     created_at: dt.datetime
     updated_at: dt.datetime
@@ -303,12 +229,17 @@ def training_fields(body: TrainingBody, exercises: str) -> str:
         "day": body.local_day(),
         "title": body.title,
         "duration_seconds": body.duration_seconds,
-        "session_rpe": _number(body.session_rpe),
-        "bodyweight_kg": _number(body.bodyweight_kg),
+        "session_rpe": optional_number(body.session_rpe),
+        "bodyweight_kg": optional_number(body.bodyweight_kg),
         "notes": body.notes,
+        "workout_id": body.workout_id,
+        "workout_version": body.workout_version,
+        "group_external_id": body.group_external_id,
+        "skipped_at": None if body.skipped_at is None else moment(body.skipped_at),
+        "skip_reason": body.skip_reason,
         "exercises": orjson.Fragment(exercises),
     }
-    return orjson.dumps(_known(fields)).decode()[1:-1]
+    return orjson.dumps(known(fields)).decode()[1:-1]
 
 
 def document_json(
@@ -332,7 +263,7 @@ def document_json(
 
 
 def _exercise(id_: str, body: ExerciseBody, catalogue: Catalogue, pointer: str) -> dict[str, Any]:
-    return _known(
+    return known(
         {
             "id": id_,
             "name": body.name,
@@ -347,27 +278,7 @@ def _exercise(id_: str, body: ExerciseBody, catalogue: Catalogue, pointer: str) 
 
 def _sets(exercise_id: str, ordered: list[tuple[int, SetBody]]) -> list[dict[str, Any]]:
     ids = _ids(exercise_id, [(order, set_.id) for order, set_ in ordered])
-    return [_set(ids[i], order, set_) for i, (order, set_) in enumerate(ordered)]
-
-
-def _set(id_: str, order: int, body: SetBody) -> dict[str, Any]:
-    return _known(
-        {
-            "id": id_,
-            "order": order,
-            "weight": number(body.weight),
-            "unit": body.unit,
-            "reps": body.reps,
-            "duration_seconds": _number(body.duration_seconds),
-            "distance_m": _number(body.distance_m),
-            "side": body.side,
-            "done": body.done,
-            "rpe": _number(body.rpe),
-            "tempo": body.tempo,
-            "rest_seconds": body.rest_seconds,
-            "type": body.type,
-        }
-    )
+    return [set_fields(ids[i], order, set_) for i, (order, set_) in enumerate(ordered)]
 
 
 def _revision(body: ExerciseBody, catalogue: Catalogue, pointer: str) -> int | None:
@@ -397,17 +308,3 @@ def _derived(namespace: uuid_utils.UUID, place: int, taken: set[str]) -> str:
         id_, attempt = str(uuid_utils.uuid5(namespace, f"{place}/{attempt}")), attempt + 1
     taken.add(id_)
     return id_
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else number(value)
-
-
-def _known(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _unique(ids: Iterable[UUID | None]) -> None:
-    given = [id_ for id_ in ids if id_ is not None]
-    if len(set(given)) < len(given):
-        raise ValueError("`id` must be unique here")

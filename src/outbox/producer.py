@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -91,8 +92,8 @@ class KafkaProducer:
 
     `topics`, and others that rows name, are made where they are missing, with `partitions`, `replication` and
     `retention` (seconds). `timeout` (seconds) bounds one call of `publish`; aiokafka itself never gives up a batch of
-    an idempotent producer. `extra` are headers that every record gets at the end; `divert` names a topic for all
-    records instead of their own. `access` is what is shown to the brokers.
+    an idempotent producer. `extra` are headers that every record gets at the end; `divert` names the topic that a row
+    goes to instead of its own. `access` is what is shown to the brokers.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class KafkaProducer:
         timeout: float = 10.0,
         topics: Iterable[str] = (),
         extra: Headers | None = None,
-        divert: str | None = None,
+        divert: Callable[[LogRow], str] | None = None,
         access: KafkaAccess | None = None,
     ) -> None:
         self._bootstrap = bootstrap
@@ -118,14 +119,16 @@ class KafkaProducer:
         self._retention = retention
         self._timeout = timeout
         self._extra = extra or []
-        self._divert = divert
+        self._topic_of = divert or attrgetter("topic")
         self._producer: AIOKafkaProducer | None = None
         self._known: set[str] = set()  # topics that are there and large enough
         self._warned: set[str] = set()  # topics that are larger
         self._most: dict[tuple[str, int], int] = {}  # rows in a record batch, where larger ones were refused
 
     @classmethod
-    def of(cls, settings: Settings, *, extra: Headers | None = None, divert: str | None = None) -> "KafkaProducer":
+    def of(
+        cls, settings: Settings, *, extra: Headers | None = None, divert: Callable[[LogRow], str] | None = None
+    ) -> "KafkaProducer":
         """One with the brokers and topics of the settings."""
         return cls(
             settings.kafka_bootstrap,
@@ -134,7 +137,7 @@ class KafkaProducer:
             replication=settings.topic_replication,
             retention=settings.topic_retention_days * 86_400,
             timeout=settings.relay_ack_timeout,
-            topics=() if divert else (settings.events_topic,),
+            topics=() if divert else (settings.events_topic, settings.workout_events_topic),
             extra=extra,
             divert=divert,
             access=KafkaAccess.of(settings),
@@ -148,7 +151,7 @@ class KafkaProducer:
         try:
             async with asyncio.timeout(self._timeout):
                 producer = await self._started()
-                for topic in {self._divert or row.topic for row in rows} or self._topics:
+                for topic in set(map(self._topic_of, rows)) or self._topics:
                     await self._ensure(producer, topic, made)
                 chains = await self._chains(producer, rows)
                 await self._send(producer, chains, may_send)
@@ -277,7 +280,7 @@ class KafkaProducer:
         chains: dict[tuple[str, int], _Chain] = {}
         for count, row in enumerate(rows, 1):
             key, value, all_headers = row.user_id.encode(), row.payload.encode(), headers(row) + self._extra
-            place = (self._divert or row.topic, partition_of(key, self._partitions))
+            place = (self._topic_of(row), partition_of(key, self._partitions))
             chain = chains.get(place)
             if chain is None:
                 chain = chains[place] = _Chain(*place)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
-from models.events import TrainingEvent
+from models.events import EventType, TrainingEvent, TrainingPayload, WorkoutEvent, WorkoutEventType
 from models.outbox import LogRow
 
 Headers = list[tuple[str, bytes]]
@@ -13,6 +13,11 @@ Headers = list[tuple[str, bytes]]
 _SPECVERSION = ("ce_specversion", b"1.0")
 _SOURCE = ("ce_source", b"/training-service")
 _CONTENT_TYPE = ("content-type", b"application/json")
+
+_EVENTS: dict[str, type[TrainingEvent] | type[WorkoutEvent]] = {
+    **dict.fromkeys(EventType, TrainingEvent),
+    **dict.fromkeys(WorkoutEventType, WorkoutEvent),
+}
 
 _M = 0x5BD1E995
 _MASK = 0xFFFFFFFF
@@ -49,7 +54,7 @@ def row_of(
     found.pop("replay", None)
     try:
         text = {name: (value or b"").decode() for name, value in found.items()}
-        event = TrainingEvent.model_validate_json(value)
+        event = _EVENTS[text["ce_type"]].model_validate_json(value)
         row = LogRow(
             int(text["ce_logseq"]),
             topic,
@@ -65,7 +70,9 @@ def row_of(
         at = datetime.fromisoformat(row.created_at)
     except (AttributeError, KeyError, ValueError):  # a header without a value is None
         return None
-    said = (str(event.payload.user_id), str(event.payload.training_id), str(event.payload.version))
+    payload = event.payload
+    aggregate_id = payload.training_id if isinstance(payload, TrainingPayload) else payload.workout_id
+    said = (str(payload.user_id), str(aggregate_id), str(payload.version))
     same = said == row[2:5] and (str(event.event_id), event.event_type, event.timestamp) == (*row[5:7], at)
     return row if same and dict(headers(row)) == found else None
 

@@ -116,7 +116,8 @@ class RelayState:
 class Relay:
     """One relay. `lease` and `patience` are seconds: after `patience` without success the lease is let go.
 
-    What stands on `topics` before this log's first event there is another's, and never taken for its own.
+    What stands on `topics` before this log's first event there is another's, and never taken for its own. In their
+    order it is read what this log may have lost: trainings behind the workouts that they were made from.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class Relay:
         self._deadline = 0.0  # of the lease, by the local clock: counted from before the statement that renewed it
         self._rest_until = 0.0
         self._topics: dict[str, TopicMark] = {}
-        self._held: dict[str, int] = {}  # aggregate id -> seq of its refused event
+        self._held: dict[tuple[str, str], int] = {}  # user id, aggregate id -> seq of its refused event
         self._unstored = False  # whether more is acknowledged, or known of topics, than is stored
         self._prepared = False  # whether the broker was met, and its topics, since the lease was taken
         self._prepare_at = 0.0
@@ -227,7 +228,9 @@ class Relay:
                     log.warning("the topic holds records from before this log's first", extra={"topic": topic})
                     self._topics[topic] = {"generation": 1, "offsets": dict(found.offsets)}
                     self._unstored = True
-        for topic, mark in self._topics.items():
+        for topic in dict.fromkeys((*self._own_topics, *self._topics)):
+            if (mark := self._topics.get(topic)) is None:
+                continue
             adopted, more = 0, True
             while more:
                 found = await self._patiently(partial(self._producer.beyond, topic, mark["offsets"]))
@@ -364,7 +367,7 @@ class Relay:
         """Between two windows: what somebody asks of refused events. All that waits behind one is published."""
         while (asked := await self._store.asked()) is not None:
             rows = await self._store.passed(self._mine, asked)
-            self._held.pop(asked.aggregate_id, None)
+            self._held.pop((asked.user_id, asked.aggregate_id), None)
             await self._publish(rows)
             await self._store.settle(self._mine, asked)
             await self._renew()
@@ -413,15 +416,17 @@ class Relay:
         return outcome.error is None
 
     def _not_held(self, rows: Sequence[LogRow]) -> Sequence[LogRow]:
-        return [row for row in rows if row.aggregate_id not in self._held] if self._held else rows
+        if not self._held:
+            return rows
+        return [row for row in rows if (row.user_id, row.aggregate_id) not in self._held]
 
     async def _quarantine(self, row: LogRow, error: Exception) -> None:
         await self._store.quarantine(self._mine, row, _text(error))
-        self._held[row.aggregate_id] = row.seq
+        self._held[row.user_id, row.aggregate_id] = row.seq
         self._say(held=len(self._held))
         log.error(
-            "the broker refuses an event for good: its training's later events wait behind it",
-            extra={"seq": row.seq, "training_id": row.aggregate_id, "user_id": row.user_id, "error": _text(error)},
+            "the broker refuses an event for good: later ones of the same training or workout wait behind it",
+            extra={"seq": row.seq, "aggregate_id": row.aggregate_id, "user_id": row.user_id, "error": _text(error)},
         )
 
     def _note(self, outcome: Outcome, acknowledged: int) -> None:

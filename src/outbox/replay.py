@@ -7,6 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from models.events import EventType, WorkoutEventType
 from models.outbox import LogRow
 from outbox.producer import KafkaProducer
 from settings import Settings
@@ -16,10 +17,10 @@ from storage.outbox import published
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay did: `id` is the value of the header `replay` in its records."""
+    """What a replay did: `id` is the value of the header `replay` in its records, `topics` are where they went."""
 
     id: UUID
-    topic: str
+    topics: tuple[str, ...]
     records: int
 
 
@@ -29,24 +30,36 @@ async def replay(
     *,
     user_id: UUID | None = None,
     training_id: UUID | None = None,
+    workout_id: UUID | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     topic: str | None = None,
     broadcast: bool = False,
 ) -> Replayed:
-    """Publish again, in order, what was published of a user, of a training, or from `since` until before `until`.
+    """Publish again, in order, what was published of a user, of a training or workout, or from `since` until before
+    `until`.
 
-    They go to `topic`, by default `<events topic>.replay`, which is made if missing; with `broadcast` to the topic that
-    every subscriber reads. What is not published yet, or held back, is left to the relay.
+    Each goes to `topic`, by default to `<its topic>.replay`, which is made if missing; with `broadcast` to the topic
+    that every subscriber reads. What is not published yet, or held back, is left to the relay.
 
     Raises `DatabaseUnavailable` and aiokafka's `KafkaError`; what went out by then stays, and may be replayed again.
     """
     id_ = uuid7()
-    target = settings.events_topic if broadcast else topic or f"{settings.events_topic}.replay"
+    topics: dict[str, str] = {
+        **dict.fromkeys(EventType, settings.events_topic),
+        **dict.fromkeys(WorkoutEventType, settings.workout_events_topic),
+    }
+
+    def target(row: LogRow) -> str:
+        return topics[row.event_type] if broadcast else topic or f"{topics[row.event_type]}.replay"
+
     producer = KafkaProducer.of(settings, extra=[("replay", str(id_).encode())], divert=target)
     records = 0
+    targets: set[str] = set()
     try:
-        async for rows in published(database, user_id=user_id, training_id=training_id, since=since, until=until):
+        async for rows in published(
+            database, user_id=user_id, training_id=training_id, workout_id=workout_id, since=since, until=until
+        ):
             left: Sequence[LogRow] = rows
             while left:
                 outcome = await producer.publish(left, lambda: True)
@@ -54,6 +67,7 @@ async def replay(
                     raise outcome.error
                 left = outcome.left
             records += len(rows)
+            targets.update(map(target, rows))
     finally:
         await producer.close()
-    return Replayed(id_, target, records)
+    return Replayed(id_, tuple(sorted(targets)), records)

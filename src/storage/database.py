@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -173,6 +173,7 @@ class Database:
         self._pool_size = pool_size
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
+        self._readers = asyncio.Semaphore(max(1, pool_size // 4))  # the rest of the pool is for what is short
         self._open_pool: Any = None
         self.statements = 0  # sent so far: one round trip each; the tests of counts read it
 
@@ -288,6 +289,25 @@ class Database:
                     await cursor.execute("ROLLBACK")
                 raise
             await cursor.execute("COMMIT")
+
+    @asynccontextmanager
+    async def reader(self, sql: str, parameters: Parameters) -> AsyncIterator[Callable[[int], Awaitable[list[Row]]]]:
+        """The rows of a query as they were when it began, for who cannot hold them all: `await fetch(count)` gives the
+        next ones, none at the end. Keeps a connection, of which a quarter of the pool is for this.
+
+        Raises `DatabaseUnavailable`, also when none of these is free within `pool_timeout` seconds.
+        """
+        try:
+            async with asyncio.timeout(self._pool_timeout):
+                await self._readers.acquire()
+        except TimeoutError:
+            raise DatabaseUnavailable("Too many long answers are being read at once.") from None
+        try:
+            async with self.transaction(begin="BEGIN READ ONLY") as cursor:
+                await cursor.execute(f"DECLARE reader NO SCROLL CURSOR FOR {sql}", parameters)
+                yield lambda count: cursor.all(f"FETCH {count} FROM reader")
+        finally:
+            self._readers.release()
 
     async def execute(self, sql: str | Prepared, parameters: Parameters | None = None) -> int:
         """Run one statement of its own; return the number of rows that it touched."""

@@ -20,7 +20,9 @@ import psycopg2
 import psycopg2.errors
 
 from models.errors import DatabaseUnavailable
+from models.events import WorkoutEventType
 from models.outbox import Acquired, Adopted, Batch, Held, Lease, LeaseLost, LogRow, OutboxStatus, TopicMark
+from models.workouts import plan_json
 from storage.database import Database, Parameters, Prepared, Row
 from storage.outbox_statements import (
     ACQUIRE,
@@ -75,7 +77,11 @@ class OutboxStore:
         *place, topics, moved, strange = row
         held = [Held(*found) for found in await self._database.all(HELD_NOW)]
         return Acquired(
-            Lease(*place), topics, {each.aggregate_id: each.seq for each in held}, moved or strange, strange
+            Lease(*place),
+            topics,
+            {(each.user_id, each.aggregate_id): each.seq for each in held},
+            moved or strange,
+            strange,
         )
 
     async def release(self, lease: Lease, topics: dict[str, TopicMark]) -> None:
@@ -126,12 +132,13 @@ class OutboxStore:
         await self._move(ADVANCE, row)
 
     async def adopt(self, lease: Lease, rows: Sequence[LogRow]) -> tuple[Lease, Adopted]:
-        """Take back into the log, and into the trainings, those of `rows` that are not there: the database lost them.
+        """Take back into the log, and into trainings and workouts, those of `rows` that are not there: the database
+        lost them.
 
-        Their places in the log are new, and count as published. A write of the same training that was taken since then
-        and is not published gets the next version. One that no table can hold counts as strange.
+        Their places in the log are new, and count as published. A write of the same training or workout that was taken
+        since then and is not published gets the next version. One that no table can hold counts as strange.
         """
-        found = [dict(zip(LogRow._fields, row, strict=True)) for row in rows]
+        found = [row._asdict() | {"plan": _plan(row)} for row in rows]
         try:
             row = await self._database.one(ADOPT, {"fence": lease.fence, "found": orjson.dumps(found).decode()})
         except (psycopg2.DataError, psycopg2.IntegrityError) as error:
@@ -154,7 +161,7 @@ class OutboxStore:
             if isinstance(error, psycopg2.errors.UniqueViolation):
                 raise DatabaseUnavailable("A write came between what is taken back: once more.") from error
             # Without the error's text, which may hold values: they are personal data.
-            extra = {"sqlstate": error.pgcode, "training_id": rows[0].aggregate_id, "event_id": rows[0].event_id}
+            extra = {"sqlstate": error.pgcode, "aggregate_id": rows[0].aggregate_id, "event_id": rows[0].event_id}
             log.warning("no table can hold an event that stands on the topic", extra=extra)
             return lease, Adopted(0, 0, 1, None)
         middle = len(rows) // 2
@@ -231,6 +238,13 @@ class OutboxStore:
         return Batch([LogRow._make(row[:-1]) for row in rows], more)
 
 
+def _plan(row: LogRow) -> str | None:
+    """What a workout's row holds beside what its event tells; None of a training's."""
+    if row.event_type not in list(WorkoutEventType):
+        return None
+    return plan_json(orjson.dumps(orjson.loads(row.payload)["payload"]["exercises"]))
+
+
 async def status(database: Database) -> OutboxStatus:
     """How far the relay is behind the log, in one statement. Raises `DatabaseUnavailable`."""
     ((*figures, topics),) = await database.all(STATUS)
@@ -258,15 +272,23 @@ async def published(
     *,
     user_id: UUID | None = None,
     training_id: UUID | None = None,
+    workout_id: UUID | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     batch: int = 5000,
 ) -> AsyncIterator[list[LogRow]]:
-    """The events that were published before now, in the log's order, in batches: of a user, of a training, of a time.
+    """The events that were published before now, in the log's order, in batches: of a user, of a training or workout,
+    of a time.
 
     `since` is inclusive, `until` exclusive. Raises `DatabaseUnavailable`.
     """
-    filters = {"user_id": user_id, "aggregate_id": training_id, "since": since, "until": until}
+    filters = {
+        "user_id": user_id,
+        "training_id": training_id,
+        "workout_id": workout_id,
+        "since": since,
+        "until": until,
+    }
     sql = bounded(PUBLISHED.format(" ".join(FILTERS[name] for name, value in filters.items() if value is not None)))
     ((last,),) = await database.all(LAST_SEQ)
     place: dict[str, Any] = filters | {"after": 0, "last": last, "batch": batch, "bytes": BATCH_BYTES}

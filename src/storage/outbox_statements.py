@@ -10,12 +10,12 @@ CHANNEL = "outbox"  # of the NOTIFY that says: something was committed
 # For the connections of the relay. The planner knows nothing of a new partition and would scan it; the indexes fit.
 PLANNER = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c work_mem=32MB"
 
-_TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer"
-_CLUSTER = "(SELECT system_identifier FROM pg_control_system())"
+TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer"
+CLUSTER = "(SELECT system_identifier FROM pg_control_system())"
 _LEASE = "clock_timestamp() + %(lease)s * interval '1 second'"
 # A database that went back may give a fence out again: so the place is compared too.
 _MINE_STILL = f"""fence = %(fence)s AND hi::text = %(hi)s::text
-    AND timeline = {_TIMELINE} AND system_identifier = {_CLUSTER}"""
+    AND timeline = {TIMELINE} AND system_identifier = {CLUSTER}"""
 _COLUMNS = """seq, topic, user_id::text, aggregate_id::text, version::text, event_id::text, event_type,
            rfc3339(created_at), request_id, payload, published_seq"""
 
@@ -63,14 +63,14 @@ _TYPES = {
 ACQUIRE = f"""
 UPDATE outbox_cursor
 SET fence = fence + 1, owner = %(owner)s, lease_until = {_LEASE},
-    timeline = {_TIMELINE}, epoch = epoch + (timeline <> {_TIMELINE})::integer,
-    topics = CASE WHEN timeline = {_TIMELINE} THEN topics ELSE coalesce((
+    timeline = {TIMELINE}, epoch = epoch + (timeline <> {TIMELINE})::integer,
+    topics = CASE WHEN timeline = {TIMELINE} THEN topics ELSE coalesce((
         SELECT jsonb_object_agg(key, jsonb_set(value, '{{generation}}', to_jsonb((value -> 'generation')::integer + 1)))
         FROM jsonb_each(topics)), '{{}}') END
 WHERE lease_until < clock_timestamp() OR owner = %(owner)s
 RETURNING fence, epoch, lo::text, hi::text, top_seq, greatest(top_seq, done_seq), done_seq, floor_seq, recovered_seq,
           topics, old.timeline <> new.timeline,
-          system_identifier <> {_CLUSTER} OR pg_snapshot_xmax(hi) > pg_current_xact_id()
+          system_identifier <> {CLUSTER} OR pg_snapshot_xmax(hi) > pg_current_xact_id()
 """
 
 # What is new, and the window that holds it, in one statement: stored before anything of it is published. The rows are
@@ -156,7 +156,7 @@ SETTLE = f"""
 SELECT FROM mine
 """
 
-_HELD = "SELECT seq, user_id::text, aggregate_id::text, version, state, error, since FROM outbox_quarantine"
+_HELD = "SELECT seq, user_id::text, aggregate_id::text, version, state, error, since, topic FROM outbox_quarantine"
 HELD_NOW = f"{_HELD} WHERE state IN ('held', 'retry', 'skip') ORDER BY seq"
 ASKED = f"{_HELD} WHERE state IN ('retry', 'skip') ORDER BY seq LIMIT 1"
 ASK = f"""
@@ -207,12 +207,13 @@ PUBLISHED = """
       AND (seq <= floor_seq OR pg_visible_in_snapshot(xid, lo) OR pg_visible_in_snapshot(xid, hi) AND seq <= done_seq)
       AND NOT EXISTS (
         SELECT FROM outbox_quarantine q
-        WHERE q.aggregate_id = o.aggregate_id
+        WHERE q.user_id = o.user_id AND q.aggregate_id = o.aggregate_id
           AND (q.state = 'skipped' AND q.seq = o.seq OR q.state IN ('held', 'retry', 'skip') AND q.seq <= o.seq))
     ORDER BY seq LIMIT %(batch)s"""
 FILTERS = {
     "user_id": "AND user_id = %(user_id)s",
-    "aggregate_id": "AND aggregate_id = %(aggregate_id)s",
+    "training_id": "AND aggregate_id = %(training_id)s AND aggregate_type = 'training'",
+    "workout_id": "AND aggregate_id = %(workout_id)s AND aggregate_type = 'workout'",
     "since": "AND created_at >= %(since)s",
     "until": "AND created_at < %(until)s",
 }

@@ -11,9 +11,13 @@ _ROLES = {WORKER: "LOGIN", READER: "NOLOGIN"}
 _GRANTS = {
     WORKER: """
 GRANT USAGE ON SCHEMA public, analytics TO training_worker;
-GRANT SELECT ON exercises, alembic_version TO training_worker;
+GRANT SELECT ON catalogue, exercise_names, alembic_version TO training_worker;
+GRANT SELECT, INSERT, DELETE ON exercises TO training_worker;
+GRANT SELECT, INSERT ON exercises_deleted TO training_worker;
 GRANT SELECT, INSERT, UPDATE ON trainings, outbox_quarantine TO training_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON training_exercises, training_sets, idempotency_keys TO training_worker;
+GRANT SELECT, INSERT, UPDATE ON workouts TO training_worker;
+GRANT SELECT, INSERT, DELETE ON workout_exercises TO training_worker;
 GRANT SELECT, INSERT ON outbox TO training_worker;
 GRANT SELECT, UPDATE ON outbox_cursor TO training_worker;
 GRANT EXECUTE ON FUNCTION outbox_keep_partitions(integer), outbox_rebase(bigint), outbox_adopt(bigint, jsonb)

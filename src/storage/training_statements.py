@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from storage.database import Prepared
 
-_TYPES = {
+TYPES = {
     "user_id": "uuid",
     "id": "uuid",
     "event_id": "uuid",
@@ -19,38 +19,61 @@ _TYPES = {
     "duration_seconds": "integer",
     "session_rpe": "numeric",
     "bodyweight_kg": "numeric",
+    "workout_id": "uuid",
+    "workout_version": "integer",
+    "skipped_at": "timestamptz",
     "digest": "bytea",
     "key_digest": "bytea",
     "exercises": "json",
     "if_match": "bigint[]",
+    "exercise_id": "uuid",
+    "set_id": "uuid",
+    "set": "json",
 }
 
-# The exercises of the row `t`, to the byte as `models.trainings.exercises_json` writes them.
-_EXERCISES = """coalesce((
-        SELECT json_strip_nulls(json_agg(row_to_json(e)))::text FROM (
-            SELECT x.id, x.name, x.exercise, x.exercise_revision, x.superset, x.notes, coalesce((
-                SELECT json_agg(row_to_json(s)) FROM (
-                    SELECT id, "order", trim_scale(weight) AS weight, unit, reps,
-                           trim_scale(duration_seconds) AS duration_seconds, trim_scale(distance_m) AS distance_m,
-                           side, done, trim_scale(rpe) AS rpe, tempo, rest_seconds, type
+# A set as `json_to_recordset` reads it; the columns of `training_sets` behind its key; and what is told of a row.
+SET_RECORD = """id uuid, "order" integer, weight numeric, unit text, reps integer, duration_seconds numeric,
+        distance_m numeric, side text, done boolean, rpe numeric, tempo text, rest_seconds integer, type text,
+        target json, video_id text"""
+SET_COLUMNS = """id, "order", weight, unit, reps, duration_seconds, distance_m, side, done, rpe, tempo, rest_seconds,
+        type, target, video_id"""
+SET_TOLD = """id, "order", trim_scale(weight) AS weight, unit, reps, trim_scale(duration_seconds) AS duration_seconds,
+                           trim_scale(distance_m) AS distance_m, side, done, trim_scale(rpe) AS rpe, tempo,
+                           rest_seconds, type, target, video_id"""
+
+# The sets of the row `x` of the row `t`.
+SETS = f"""SELECT {SET_TOLD}
                     FROM training_sets
-                    WHERE user_id = t.user_id AND training_id = t.id AND exercise_id = x.id
+                    WHERE user_id = t.user_id AND training_id = t.id AND exercise_id = x.id"""
+
+
+def fields(*, status: str = "t.status", sets: str = SETS) -> str:
+    """What `models.trainings.training_fields` says of the row `t`, as a JSON object: to the byte as Python writes it.
+
+    `status` and `sets` (a query that may have a condition appended) stand for what is stored.
+    """
+    return f"""(
+    SELECT json_strip_nulls(row_to_json(f))::text FROM (
+        SELECT {status} AS status, rfc3339(t.date) AS date, t.timezone, t.day, t.title, t.duration_seconds,
+               trim_scale(t.session_rpe) AS session_rpe, trim_scale(t.bodyweight_kg) AS bodyweight_kg, t.notes,
+               t.workout_id, t.workout_version, t.group_external_id, rfc3339(t.skipped_at) AS skipped_at,
+               t.skip_reason, coalesce((
+            SELECT json_agg(row_to_json(e)) FROM (
+                SELECT x.id, x.name, x.exercise, x.exercise_revision, x.superset, x.notes, coalesce((
+                    SELECT json_agg(row_to_json(s)) FROM (
+                    {sets}
                     ORDER BY "order"
                 ) s), '[]') AS sets
-            FROM training_exercises x WHERE x.user_id = t.user_id AND x.training_id = t.id ORDER BY x.position
-        ) e), '[]')"""
-
-# What `models.trainings.training_fields` says of the row `t`, as a JSON object.
-_FIELDS = f"""(
-    SELECT json_strip_nulls(row_to_json(f))::text FROM (
-        SELECT t.status, rfc3339(t.date) AS date, t.timezone, t.day, t.title, t.duration_seconds,
-               trim_scale(t.session_rpe) AS session_rpe, trim_scale(t.bodyweight_kg) AS bodyweight_kg, t.notes,
-               {_EXERCISES}::json AS exercises
+                FROM training_exercises x WHERE x.user_id = t.user_id AND x.training_id = t.id ORDER BY x.position
+            ) e), '[]') AS exercises
     ) f)"""
 
-_STORED = f"t.id, t.source_id, t.version, t.date, t.created_at, t.updated_at, t.deleted_at, {_FIELDS} AS fields"
 
-_KEY = """key AS (
+FIELDS = fields()
+
+STORED = f"t.id, t.source_id, t.version, t.date, t.created_at, t.updated_at, t.deleted_at, {FIELDS} AS fields"
+
+KEY = """key AS (
     INSERT INTO idempotency_keys (user_id, route, key, digest, training_id, event_id)
     VALUES (%(user_id)s, %(route)s, %(key)s, %(key_digest)s, %(id)s, %(event_id)s)
     ON CONFLICT (user_id, route, key) DO UPDATE SET key = excluded.key
@@ -59,7 +82,7 @@ _KEY = """key AS (
 """
 
 # Exercises and sets of the training that the one row of `content` is about.
-_CHILDREN = """new_exercises AS (
+CHILDREN = f"""new_exercises AS (
     INSERT INTO training_exercises
         (user_id, training_id, id, name, exercise, exercise_revision, superset, notes, position)
     SELECT %(user_id)s, %(id)s, e.*
@@ -67,15 +90,13 @@ _CHILDREN = """new_exercises AS (
         id uuid, name text, exercise text, exercise_revision integer, superset integer, notes text
     )) WITH ORDINALITY e
 ), new_sets AS (
-    INSERT INTO training_sets (user_id, training_id, exercise_id, id, "order", weight, unit, reps, duration_seconds,
-                               distance_m, side, done, rpe, tempo, rest_seconds, type)
+    INSERT INTO training_sets (user_id, training_id, exercise_id, {SET_COLUMNS})
     SELECT %(user_id)s, %(id)s, (e.value ->> 'id')::uuid, s.*
     FROM content, json_array_elements(content.exercises) e, json_to_recordset(e.value -> 'sets') AS s(
-        id uuid, "order" integer, weight numeric, unit text, reps integer, duration_seconds numeric,
-        distance_m numeric, side text, done boolean, rpe numeric, tempo text, rest_seconds integer, type text)
+        {SET_RECORD})
 )"""
 
-_LOG = """logged AS (
+LOG = """logged AS (
     INSERT INTO outbox (event_id, topic, aggregate_type, aggregate_id, version, event_type, user_id, actor, request_id,
                         payload, created_at)
     SELECT %(event_id)s, %(topic)s, 'training', %(id)s, {version}, %(event_type)s, %(user_id)s, %(actor)s,
@@ -83,14 +104,17 @@ _LOG = """logged AS (
     FROM {source}
 )"""
 
-_SOURCE_ID = """coalesce('"source_id":' || to_json({0}.source_id)::text || ',', '')"""
+SOURCE_ID = """coalesce('"source_id":' || to_json({0}.source_id)::text || ',', '')"""
 
 _CREATE = """
 WITH {key}created AS (
     INSERT INTO trainings (user_id, id, source_id, status, date, timezone, day, title, duration_seconds, session_rpe,
-                           bodyweight_kg, notes, digest)
+                           bodyweight_kg, notes, workout_id, workout_version, group_external_id, skipped_at,
+                           skip_reason, completed_at, digest)
     SELECT %(user_id)s, %(id)s, %(source_id)s, %(status)s, %(date)s, %(timezone)s, %(day)s, %(title)s,
-           %(duration_seconds)s, %(session_rpe)s, %(bodyweight_kg)s, %(notes)s, %(digest)s
+           %(duration_seconds)s, %(session_rpe)s, %(bodyweight_kg)s, %(notes)s, %(workout_id)s, %(workout_version)s,
+           %(group_external_id)s, %(skipped_at)s, %(skip_reason)s, CASE %(status)s WHEN 'COMPLETED' THEN now() END,
+           %(digest)s
     {fresh}
     ON CONFLICT DO NOTHING
     RETURNING created_at, source_id
@@ -109,12 +133,12 @@ FROM {first} LEFT JOIN created ON true LEFT JOIN LATERAL (
 _CURRENT = """snapshot AS (
     SELECT t.version{more} FROM trainings t WHERE t.user_id = %(user_id)s AND t.id = %(id)s
 ), current AS (
-    SELECT version, status, deleted_at IS NOT NULL AS deleted FROM trainings
+    SELECT version, status, deleted_at IS NOT NULL AS deleted{also} FROM trainings
     WHERE user_id = %(user_id)s AND id = %(id)s {fresh}
     FOR UPDATE
 )"""
 
-_ALLOWED = """t.user_id = %(user_id)s AND t.id = %(id)s AND current.version = snapshot.version AND NOT current.deleted
+_ALLOWED = """t.user_id = %(user_id)s AND t.id = %(id)s AND current.version = snapshot.version
       AND (%(if_match)s::bigint[] IS NULL OR current.version = ANY (%(if_match)s::bigint[]))"""
 
 _UPDATE = """
@@ -122,9 +146,14 @@ WITH {key}{current}, changed AS (
     UPDATE trainings t
     SET version = t.version + 1, status = %(status)s, date = %(date)s, timezone = %(timezone)s, day = %(day)s,
         title = %(title)s, duration_seconds = %(duration_seconds)s, session_rpe = %(session_rpe)s,
-        bodyweight_kg = %(bodyweight_kg)s, notes = %(notes)s, updated_at = greatest(now(), t.updated_at)
+        bodyweight_kg = %(bodyweight_kg)s, notes = %(notes)s, workout_id = %(workout_id)s,
+        workout_version = %(workout_version)s, group_external_id = %(group_external_id)s,
+        skipped_at = %(skipped_at)s, skip_reason = %(skip_reason)s,
+        completed_at = CASE WHEN %(status)s = 'COMPLETED' AND t.status = 'COMPLETED' THEN t.completed_at
+                            WHEN %(status)s = 'COMPLETED' THEN now() END,
+        updated_at = greatest(now(), t.updated_at), xid = DEFAULT
     FROM current, snapshot
-    WHERE {allowed} AND current.status <= %(status)s
+    WHERE {allowed} AND NOT current.deleted AND current.status <= %(status)s
     RETURNING t.version, t.source_id, t.created_at, t.updated_at, current.status AS previous
 ), old_sets AS (
     DELETE FROM training_sets s USING changed WHERE s.user_id = %(user_id)s AND s.training_id = %(id)s RETURNING 1
@@ -134,105 +163,179 @@ WITH {key}{current}, changed AS (
 ), content AS (
     SELECT %(exercises)s::json AS exercises FROM changed, (SELECT count(*) FROM old_exercises) gone
 ), {children}, {log}
-SELECT {answer}, changed.version, changed.source_id, changed.created_at, changed.updated_at,
-       current.version, current.status, current.deleted, snapshot.version
+SELECT {answer}, changed.version, changed.source_id, changed.created_at, changed.updated_at, NULL, {facts}
 FROM {first} LEFT JOIN current ON true LEFT JOIN snapshot ON true LEFT JOIN changed ON true
 """
 
-_DELETE = """
-WITH {key}{current}, changed AS (
+# A change of what is stored: the event tells of the snapshot's row, as `fields` says that it becomes.
+_CHANGE = """
+WITH {key}{before}{current}, changed AS (
     UPDATE trainings t
-    SET version = t.version + 1, updated_at = greatest(now(), t.updated_at), deleted_at = greatest(now(), t.updated_at)
-    FROM current, snapshot
-    WHERE {allowed}
-    RETURNING t.version, t.source_id, t.created_at, t.updated_at, snapshot.fields
-), {log}
-SELECT {answer}, changed.version, changed.source_id, changed.created_at, changed.updated_at,
-       current.version, current.status, current.deleted, snapshot.version
-FROM {first} LEFT JOIN current ON true LEFT JOIN snapshot ON true LEFT JOIN changed ON true
+    SET version = t.version + 1, {assign}updated_at = greatest(now(), t.updated_at), xid = DEFAULT
+    FROM current, snapshot{tables}
+    WHERE {allowed} AND {when}
+    RETURNING t.version, t.source_id, t.created_at, t.updated_at, current.status AS previous, snapshot.fields
+){then}, {log}
+SELECT {answer}, changed.version, changed.source_id, changed.created_at, changed.updated_at, {told}, {facts}
+FROM {first} LEFT JOIN current ON true LEFT JOIN snapshot ON true LEFT JOIN changed ON true{joined}
 """
+
+_FACTS = "current.version, current.status, current.deleted, snapshot.version"
+_PREVIOUS = """',"previous_status":"' || changed.previous || '",' || """
 
 
 @dataclass(frozen=True, slots=True)
-class Writes:
-    """The three writes."""
+class Write:
+    """One write, without an Idempotency-Key and with the claim of one.
 
-    create: Prepared
-    update: Prepared
-    delete: Prepared
+    Its first five columns are what the key was used for before. Those of a change go on with version, source_id,
+    created_at, updated_at and the fields that it read for its event, all NULL where it changed nothing, and with how it
+    found things: version and status under the lock, whether deleted, the snapshot's version, and what else it asks for.
+    """
+
+    plain: Prepared
+    keyed: Prepared
 
 
-def _statements(*, keyed: bool) -> Writes:
-    """CREATE, UPDATE and DELETE, with the claim of an Idempotency-Key or without."""
-    key, first = (_KEY, "key") if keyed else ("", "(VALUES (1)) one")
-    fresh = "(SELECT fresh FROM key)" if keyed else "true"
-    answer = "NOT key.fresh, key.same, key.training_id, key.event_id, {}" if keyed else "false, NULL, NULL, NULL, NULL"
-    refused = """CASE WHEN key.fresh AND changed.version IS NULL THEN refuse_write(json_build_array(
-        current.version, current.status, current.deleted, snapshot.version)::text) END"""
-    create = _CREATE.format(
-        key=key,
-        first=first,
-        fresh=f"WHERE {fresh}",
-        answer=answer.format("CASE WHEN key.fresh AND created.created_at IS NULL THEN refuse_write('exists') END"),
-        children=_CHILDREN,
-        stored=_STORED,
-        log=_LOG.format(
+def _claimed(*, keyed: bool) -> dict[str, str]:
+    """What a write with an Idempotency-Key has besides; `answer` still lacks when it is to be refused."""
+    if not keyed:
+        return {"key": "", "first": "(VALUES (1)) one", "answer": "false, NULL, NULL, NULL, NULL", "fresh": "true"}
+    return {
+        "key": KEY,
+        "first": "key",
+        "answer": """NOT key.fresh, key.same, key.training_id, key.event_id,
+       CASE WHEN key.fresh AND {nothing} THEN refuse_write({reason}) END""",
+        "fresh": "(SELECT fresh FROM key)",
+    }
+
+
+def _create(*, keyed: bool) -> str:
+    claimed = _claimed(keyed=keyed)
+    return _CREATE.format(
+        key=claimed["key"],
+        first=claimed["first"],
+        fresh=f"WHERE {claimed['fresh']}",
+        answer=claimed["answer"].format(nothing="created.created_at IS NULL", reason="'exists'"),
+        children=CHILDREN,
+        stored=STORED,
+        log=LOG.format(
             version="1",
             at="created.created_at",
             source="created",
-            payload=_SOURCE_ID.format("created") + """ || '"version":1,' || %(fields)s || '}'""",
+            payload=SOURCE_ID.format("created") + """ || '"version":1,' || %(fields)s || '}'""",
         ),
-    )
-    update = _UPDATE.format(
-        key=key,
-        first=first,
-        current=_CURRENT.format(more="", fresh=f"AND {fresh}"),
-        allowed=_ALLOWED,
-        answer=answer.format(refused),
-        children=_CHILDREN,
-        log=_LOG.format(
-            version="changed.version",
-            at="changed.updated_at",
-            source="changed",
-            payload=_SOURCE_ID.format("changed")
-            + """ || '"version":' || changed.version || ',"previous_status":"' || changed.previous || '",' """
-            + """|| %(fields)s || '}'""",
-        ),
-    )
-    delete = _DELETE.format(
-        key=key,
-        first=first,
-        current=_CURRENT.format(more=f", {_FIELDS} AS fields", fresh=f"AND {fresh}"),
-        allowed=_ALLOWED,
-        answer=answer.format(refused),
-        log=_LOG.format(
-            version="changed.version",
-            at="changed.updated_at",
-            source="changed",
-            payload=_SOURCE_ID.format("changed")
-            + """ || '"version":' || changed.version || ',' || substr(changed.fields, 2)""",
-        ),
-    )
-    name = "keyed" if keyed else "plain"
-    return Writes(
-        Prepared(f"training_create_{name}", create, _TYPES),
-        Prepared(f"training_update_{name}", update, _TYPES),
-        Prepared(f"training_delete_{name}", delete, _TYPES),
     )
 
 
-PLAIN = _statements(keyed=False)
-KEYED = _statements(keyed=True)
+def _update(*, keyed: bool) -> str:
+    claimed = _claimed(keyed=keyed)
+    return _UPDATE.format(
+        key=claimed["key"],
+        first=claimed["first"],
+        current=_CURRENT.format(more="", also="", fresh=f"AND {claimed['fresh']}"),
+        allowed=_ALLOWED,
+        answer=claimed["answer"].format(nothing="changed.version IS NULL", reason=_reason(_FACTS)),
+        facts=_FACTS,
+        children=CHILDREN,
+        log=_changed_log(f"{_PREVIOUS}%(fields)s || '}}'"),
+    )
+
+
+def change(  # the parts of `_CHANGE`, each with what most changes have
+    name: str,
+    *,
+    fields: str = FIELDS,
+    assign: str = "",
+    also: str = "",
+    when: str = "NOT current.deleted",
+    facts: str = "",
+    extra: tuple[str, str] | None = None,
+    then: str = "",
+    deletes: bool = False,
+) -> Write:
+    """A change of what is stored, by the name of its statement.
+
+    `fields` is what the training becomes, `assign` the columns of its row that change, `also` more columns of `current`
+    (each `, … AS …`), `when` what must hold under the lock, and `facts` more columns of the answer. `extra` is the name
+    and query of a table with one row that `fields`, `when` and `facts` may use; `then` are further expressions that
+    consume `changed`. One that `deletes` tells nothing of fields and status in its answer and event.
+    """
+
+    def sql(*, keyed: bool) -> str:
+        claimed = _claimed(keyed=keyed)
+        name, query = extra or ("", "")
+        return _CHANGE.format(
+            key=claimed["key"],
+            first=claimed["first"],
+            before=f"{name} AS ({query}), " if extra else "",
+            tables=f", {name}" if extra else "",
+            joined=f" LEFT JOIN {name} ON true" if extra else "",
+            current=_CURRENT.format(more=f", {fields} AS fields", also=also, fresh=f"AND {claimed['fresh']}"),
+            assign=assign,
+            allowed=_ALLOWED,
+            when=when,
+            then=then,
+            answer=claimed["answer"].format(nothing="changed.version IS NULL", reason=_reason(_FACTS + facts)),
+            told="NULL" if deletes else "substr(changed.fields, 2, length(changed.fields) - 2)",
+            facts=_FACTS + facts,
+            log=_changed_log(("',' || " if deletes else _PREVIOUS) + "substr(changed.fields, 2)"),
+        )
+
+    return Write(
+        Prepared(f"training_{name}_plain", sql(keyed=False), TYPES),
+        Prepared(f"training_{name}_keyed", sql(keyed=True), TYPES),
+    )
+
+
+def _reason(facts: str) -> str:
+    return f"json_build_array({facts})::text"
+
+
+def _changed_log(rest: str) -> str:
+    return LOG.format(
+        version="changed.version",
+        at="changed.updated_at",
+        source="changed",
+        payload=SOURCE_ID.format("changed") + f""" || '"version":' || changed.version || {rest}""",
+    )
+
+
+CREATE = Write(
+    Prepared("training_create_plain", _create(keyed=False), TYPES),
+    Prepared("training_create_keyed", _create(keyed=True), TYPES),
+)
+UPDATE = Write(
+    Prepared("training_update_plain", _update(keyed=False), TYPES),
+    Prepared("training_update_keyed", _update(keyed=True), TYPES),
+)
+# The children stay, so that the training can be restored.
+DELETE = change("delete", assign="deleted_at = greatest(now(), t.updated_at), ", deletes=True)
+REOPEN = change(
+    "reopen",
+    fields=fields(status="'IN_PROGRESS'"),
+    assign="status = 'IN_PROGRESS', completed_at = NULL, ",
+    also=", coalesce(completed_at, created_at) >= now() - interval '24 hours' AS recent",
+    when="NOT current.deleted AND current.status = 'COMPLETED' AND current.recent",
+    facts=", current.recent",
+)
+RESTORE = change(
+    "restore",
+    assign="deleted_at = NULL, ",
+    also=", deleted_at >= now() - interval '30 days' AS recent",
+    when="current.deleted AND current.recent",
+    facts=", current.recent",
+)
 
 READ = Prepared(
     "training_read",
-    f"SELECT {_STORED} FROM trainings t WHERE t.user_id = %(user_id)s AND t.id = %(id)s AND t.deleted_at IS NULL",
-    _TYPES,
+    f"SELECT {STORED} FROM trainings t WHERE t.user_id = %(user_id)s AND t.id = %(id)s AND t.deleted_at IS NULL",
+    TYPES,
 )
 
 # A local day lies within 14 hours of the same day in UTC: so `date` narrows the index, and `day` decides.
 LIST = f"""
-SELECT {_STORED} FROM trainings t
+SELECT {STORED} FROM trainings t
 WHERE t.user_id = %(user_id)s AND t.deleted_at IS NULL
   AND (%(first)s::date IS NULL OR t.date >= %(first)s::date - interval '1 day' AND t.day >= %(first)s)
   AND (%(last)s::date IS NULL OR t.date < %(last)s::date + interval '2 days' AND t.day <= %(last)s)

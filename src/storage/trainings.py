@@ -1,86 +1,33 @@
-"""Trainings: one SQL statement a write, which stores the training, its children, its idempotency key and its event.
-
-Every statement names one user. Two traps are closed here (design, D4). A statement that waited for the row's lock still
-sees the children by its old snapshot: so UPDATE and DELETE ask that the version under the lock is the version of the
-snapshot, and are run again where it is not. And an Idempotency-Key is claimed in the same statement: a second one waits
-for the first, finds the key taken, and answers from the log what the first was answered.
-"""
+"""Trainings: one SQL statement a write, which stores the training, its children, its idempotency key and its event."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-import orjson
-import psycopg2
-import psycopg2.errors
-from uuid_utils.compat import uuid7
-
-from models.errors import (
-    DatabaseUnavailable,
-    IdempotencyKeyReused,
-    IdentityConflict,
-    NotFound,
-    PreconditionFailed,
-    StatusConflict,
-    UnknownExercise,
-    Unprocessable,
-)
-from models.events import MAX_EVENT_BYTES, EventType
+from models.errors import Conflict, DatabaseUnavailable, IdentityConflict, NotFound, StatusConflict
+from models.events import EventType
 from models.trainings import (
     Status,
-    TrainingBody,
     TrainingCreate,
     TrainingUpdate,
     document_json,
-    training_fields,
 )
-from storage.database import Database, Prepared, Row
-from storage.training_statements import HISTORY, KEYED, LIST, PLAIN, READ, REPLAY, Writes
+from storage.database import Database
+from storage.training_statements import CREATE, DELETE, HISTORY, LIST, READ, REOPEN, RESTORE, UPDATE
+from storage.training_writes import (
+    ATTEMPTS,
+    TAKEN,
+    Author,
+    IdempotencyKey,
+    Refused,
+    TrainingWriter,
+    Written,
+    identity,
+)
 
-_REFUSED = "TS001"  # SQLSTATE of refuse_write()
-_CREATE = attrgetter("create")
-_UPDATE = attrgetter("update")
-_DELETE = attrgetter("delete")
-_ATTEMPTS = 50  # each that is lost to contention was another write's success
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who asks for a change: the user whose data it is, the token's subject, and the request's id."""
-
-    user_id: UUID
-    actor: str
-    request_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """A key that the client sent with a write: `route` is its method and address, `digest` the SHA-256 of its body.
-
-    If-Match is no part of it: the key is judged first.
-    """
-
-    route: str
-    key: str
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write did. `document` is the training as clients read it, None after a delete.
-
-    `created` tells a new training from one that was there already; `replayed` that an Idempotency-Key was answered from
-    what it did before.
-    """
-
-    id: UUID
-    version: int
-    document: bytes | None
-    created: bool = False
-    replayed: bool = False
+__all__ = ["Author", "Change", "IdempotencyKey", "Stored", "Trainings", "Written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +61,7 @@ class Trainings:
 
     def __init__(self, database: Database, topic: str) -> None:
         self._database = database
-        self._topic = topic
+        self._writer = TrainingWriter(database, topic)
 
     async def create(
         self, author: Author, id_: UUID, body: TrainingCreate, exercises: str, *, key: IdempotencyKey | None = None
@@ -124,19 +71,17 @@ class Trainings:
         `exercises` is what `models.trainings.exercises_json` made of the body.
 
         An `id` or `source_id` that names a training created with the same body creates nothing, and answers what is
-        stored now. Raises `IdentityConflict` where the body was another, `IdempotencyKeyReused`, and `Unprocessable`
-        where the event would be too large.
+        stored now. Raises `IdentityConflict` where the body was another, `UnknownWorkout`, `IdempotencyKeyReused`, and
+        `Unprocessable` where the event would be too large.
         """
-        write = self._write(author, id_, EventType.TRAINING_CREATED, body, exercises)
-        # Without an id of the client's nobody can send the same again.
-        named = body.id is not None or body.source_id is not None
-        write |= {"source_id": body.source_id, "digest": body.digest() if named else b""}
-        for _ in range(_ATTEMPTS):
+        write = self._writer.training(author, id_, EventType.TRAINING_CREATED, body, exercises)
+        write |= {"source_id": body.source_id, "digest": identity(body)}
+        for _ in range(ATTEMPTS):
             try:
-                rows = await self._run(_CREATE, write, key)
-            except _Refused:  # there is such a training: nothing new happens under this key
-                rows = await self._run(_CREATE, write, None)
-            replayed = await self._replayed(rows[0], author)
+                rows = await self._writer.run(CREATE, write, key)
+            except Refused:  # there is such a training: nothing new happens under this key
+                rows = await self._writer.run(CREATE, write, None)
+            replayed = await self._writer.replayed(rows[0], author)
             if replayed is not None:
                 return replayed
             created_at, *_ = existing = rows[0][5:]
@@ -154,8 +99,8 @@ class Trainings:
             same = existing[1]
             if same is not None:
                 if len(rows) > 1 or not same:
-                    raise IdentityConflict("A training with this `id` or `source_id` was created with another body.")
-                stored = _stored(author.user_id, existing[2:])
+                    raise IdentityConflict(TAKEN)
+                stored = stored_training(author.user_id, existing[2:])
                 return Written(stored.id, stored.version, stored.document)
             # Another statement created it after this one's snapshot was taken: the next one sees it.
         raise DatabaseUnavailable("Too many writes of this training at once.")
@@ -173,22 +118,11 @@ class Trainings:
         """Store the training anew, as its next version, with its event. `if_match` are the versions it may be at.
 
         `exercises` is what `models.trainings.exercises_json` made of the body. Raises `NotFound`, `StatusConflict`,
-        `PreconditionFailed`, `IdempotencyKeyReused`, and `Unprocessable` where the event would be too large.
+        `PreconditionFailed`, `UnknownWorkout`, `IdempotencyKeyReused`, and `Unprocessable` where the event would be too
+        large.
         """
-        write = self._write(author, id_, EventType.TRAINING_UPDATED, body, exercises)
-        version, source_id, created_at, updated_at, replayed = await self._change(_UPDATE, author, write, if_match, key)
-        if replayed is not None:
-            return replayed
-        document = document_json(
-            id=id_,
-            user_id=author.user_id,
-            source_id=source_id,
-            version=version,
-            fields=write["fields"],
-            created_at=created_at,
-            updated_at=updated_at,
-        )
-        return Written(id_, version, document)
+        write = self._writer.training(author, id_, EventType.TRAINING_UPDATED, body, exercises)
+        return await self._writer.change(UPDATE, author, write, _backwards, if_match=if_match, key=key)
 
     async def delete(
         self,
@@ -202,16 +136,49 @@ class Trainings:
 
         Raises `NotFound`, `PreconditionFailed` and `IdempotencyKeyReused`.
         """
-        write = self._event(author, id_, EventType.TRAINING_DELETED)
-        version, *_, replayed = await self._change(_DELETE, author, write, if_match, key)
-        return replayed or Written(id_, version, None)
+        write = self._writer.event(author, id_, EventType.TRAINING_DELETED)
+        return await self._writer.change(DELETE, author, write, _backwards, if_match=if_match, key=key)
+
+    async def reopen(
+        self,
+        author: Author,
+        id_: UUID,
+        *,
+        if_match: Sequence[int] | None = None,
+        key: IdempotencyKey | None = None,
+    ) -> Written:
+        """Make a COMPLETED training IN_PROGRESS again, within 24 hours by PostgreSQL's clock, as its next version.
+
+        The hours count from when its status became COMPLETED. `if_match` are the versions it may be at. Raises
+        `NotFound`, `Conflict`, `PreconditionFailed` and `IdempotencyKeyReused`.
+        """
+        write = self._writer.event(author, id_, EventType.TRAINING_UPDATED)
+        return await self._writer.change(REOPEN, author, write, _not_reopened, if_match=if_match, key=key)
+
+    async def restore(
+        self,
+        author: Author,
+        id_: UUID,
+        *,
+        if_match: Sequence[int] | None = None,
+        key: IdempotencyKey | None = None,
+    ) -> Written:
+        """Bring a deleted training back as it was, within 30 days by PostgreSQL's clock, as its next version.
+
+        `if_match` are the versions it may be at. Raises `NotFound`, `Conflict`, `PreconditionFailed` and
+        `IdempotencyKeyReused`.
+        """
+        write = self._writer.event(author, id_, EventType.TRAINING_UPDATED)
+        return await self._writer.change(
+            RESTORE, author, write, _not_restored, if_match=if_match, key=key, of_deleted=True
+        )
 
     async def read(self, user_id: UUID, id_: UUID) -> Stored:
         """The training as it is now. Raises `NotFound`, for a deleted one and for another user's too."""
         row = await self._database.one(READ, {"user_id": user_id, "id": id_})
         if row is None:
             raise NotFound("There is no such training.")
-        return _stored(user_id, row)
+        return stored_training(user_id, row)
 
     async def page(
         self,
@@ -237,7 +204,7 @@ class Trainings:
             "after_id": after_id,
             "limit": limit,
         }
-        return [_stored(user_id, row) for row in await self._database.all(LIST, parameters)]
+        return [stored_training(user_id, row) for row in await self._database.all(LIST, parameters)]
 
     async def history(self, user_id: UUID, id_: UUID, *, after: int = 0, limit: int) -> list[Change]:
         """At most `limit` changes of the training, oldest first, from the one after version `after` on.
@@ -250,125 +217,23 @@ class Trainings:
             raise NotFound("There is no such training.")
         return [Change(*row) for row in rows]
 
-    async def _change(
-        self,
-        statement: Callable[[Writes], Prepared],
-        author: Author,
-        write: dict[str, Any],
-        if_match: Sequence[int] | None,
-        key: IdempotencyKey | None,
-    ) -> tuple[int, str | None, dt.datetime, dt.datetime, Written | None]:
-        write["if_match"] = None if if_match is None else list(if_match)
-        for _ in range(_ATTEMPTS):
-            try:
-                row = (await self._run(statement, write, key))[0]
-            except _Refused as refused:
-                now = refused.reason
-            else:
-                replayed = await self._replayed(row, author)
-                version, source_id, created_at, updated_at, *now = row[5:]
-                if replayed is not None or version is not None:
-                    return version, source_id, created_at, updated_at, replayed
-            version, status, deleted, seen = now
-            if version is None or deleted:
-                raise NotFound("There is no such training.")
-            if if_match is not None and version not in if_match:
-                raise PreconditionFailed(version)
-            if version == seen:
-                raise StatusConflict(f"The training is {status}: its status never goes backwards.")
-            # It was changed after this statement's snapshot was taken, so its children are not known: look again.
-        raise DatabaseUnavailable("Too many writes of this training at once.")
 
-    async def _run(
-        self, write: Callable[[Writes], Prepared], parameters: dict[str, Any], key: IdempotencyKey | None
-    ) -> list[Row]:
-        try:
-            if key is None:
-                return await self._database.all(write(PLAIN), parameters)
-            claim = {"route": key.route, "key": key.key, "key_digest": key.digest}
-            return await self._database.all(write(KEYED), parameters | claim)
-        except psycopg2.errors.ForeignKeyViolation as error:
-            raise UnknownExercise("The catalogue has no such revision of a movement.", "/exercises") from error
-        except psycopg2.errors.CheckViolation as error:
-            # The only check that a validated document can meet: the log has no partition for this month.
-            raise DatabaseUnavailable("The log has no room for this month yet.") from error
-        except psycopg2.DatabaseError as error:
-            if error.pgcode == _REFUSED:
-                raise _Refused(error.diag.message_primary or "") from error
-            raise
-
-    async def _replayed(self, row: Row, author: Author) -> Written | None:
-        """What the Idempotency-Key was answered before, where it was used before."""
-        taken, same, id_, event_id = row[:4]
-        if not taken:
-            return None
-        if not same:
-            raise IdempotencyKeyReused("The Idempotency-Key was used before with another request.")
-        parameters = {"user_id": author.user_id, "id": id_, "event_id": event_id}
-        logged = await self._database.one(REPLAY, parameters)
-        if logged is None:
-            raise DatabaseUnavailable("The log no longer holds what this Idempotency-Key did.")
-        version, event_type, payload, source_id, created_at, updated_at = logged
-        if event_type == EventType.TRAINING_DELETED:
-            return Written(id_, version, None, replayed=True)
-        fields = orjson.loads(payload)["payload"]
-        for name in ("training_id", "user_id", "source_id", "version", "previous_status"):
-            fields.pop(name, None)
-        document = document_json(
-            id=id_,
-            user_id=author.user_id,
-            source_id=source_id,
-            version=version,
-            fields=orjson.dumps(fields).decode()[1:-1],
-            created_at=created_at,
-            updated_at=updated_at,
-        )
-        return Written(id_, version, document, created=version == 1, replayed=True)
-
-    def _event(self, author: Author, id_: UUID, event_type: EventType) -> dict[str, Any]:
-        event_id = uuid7()
-        return {
-            "user_id": author.user_id,
-            "id": id_,
-            "event_id": event_id,
-            "event_type": event_type,
-            "topic": self._topic,
-            "actor": author.actor,
-            "request_id": author.request_id,
-            "event_head": f'{{"event_id":"{event_id}","event_type":"{event_type}","timestamp":"',
-            "payload_head": f'","payload":{{"training_id":"{id_}","user_id":"{author.user_id}",',
-        }
-
-    def _write(
-        self, author: Author, id_: UUID, event_type: EventType, body: TrainingBody, exercises: str
-    ) -> dict[str, Any]:
-        fields = training_fields(body, exercises)
-        if len(fields.encode()) > MAX_EVENT_BYTES:
-            raise Unprocessable(f"The training's event would be larger than {MAX_EVENT_BYTES:,} bytes.")
-        return self._event(author, id_, event_type) | {
-            "status": body.status,
-            "date": body.date,
-            "timezone": body.timezone,
-            "day": body.local_day(),
-            "title": body.title,
-            "duration_seconds": body.duration_seconds,
-            "session_rpe": body.session_rpe,
-            "bodyweight_kg": body.bodyweight_kg,
-            "notes": body.notes,
-            "exercises": exercises,
-            "fields": fields,
-        }
+def _backwards(status: str, _: Sequence[Any]) -> StatusConflict:
+    return StatusConflict(f"The training is {status}: its status never goes backwards.")
 
 
-class _Refused(Exception):
-    """A write with an Idempotency-Key changed nothing, so nothing was kept. `reason` says how things stand."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.reason: list[Any] = orjson.loads(message) if message.startswith("[") else []
+def _not_reopened(status: str, _: Sequence[Any]) -> Conflict:
+    if status == Status.COMPLETED:
+        return Conflict("The training was completed more than 24 hours ago: correct it with PUT.")
+    return Conflict(f"The training is {status}: only a COMPLETED one is reopened.")
 
 
-def _stored(user_id: UUID, row: Sequence[Any]) -> Stored:
+def _not_restored(_: str, facts: Sequence[Any]) -> Conflict:
+    deleted = facts[0]
+    return Conflict("The training was deleted more than 30 days ago." if deleted else "The training is not deleted.")
+
+
+def stored_training(user_id: UUID, row: Sequence[Any]) -> Stored:
     id_, source_id, version, date, created_at, updated_at, deleted_at, fields = row
     document = document_json(
         id=id_,

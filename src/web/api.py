@@ -1,10 +1,32 @@
 """The whole REST API: every route there is."""
 
-from web import health, metrics, trainings
+from web import (
+    changes,
+    exercise_history,
+    exercises,
+    health,
+    metrics,
+    sessions,
+    sets,
+    training_batch,
+    trainings,
+    workouts,
+)
 from web.pages import pages
 
 # What the OpenAPI document describes.
-ROUTES = (*trainings.ROUTES, *metrics.ROUTES, *health.ROUTES)
+ROUTES = (
+    *trainings.ROUTES,
+    *changes.ROUTES,
+    *sessions.ROUTES,
+    *sets.ROUTES,
+    *training_batch.ROUTES,
+    *workouts.ROUTES,
+    *exercises.ROUTES,
+    *exercise_history.ROUTES,
+    *metrics.ROUTES,
+    *health.ROUTES,
+)
 
 # What the server answers.
 ALL_ROUTES = (*ROUTES, *pages(ROUTES))

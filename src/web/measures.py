@@ -1,6 +1,6 @@
 """What Prometheus reads: the duration of every request, and whatever else registers itself."""
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -17,6 +17,12 @@ class Measures:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._broken = Counter(
+            "training_http_broken_answers_total",
+            "Answers in chunks that were broken off, by route template and reason: client, slow, error",
+            ("route", "reason"),
+            registry=self.registry,
+        )
         self._children: dict[tuple[str, str, int], Histogram] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -25,3 +31,7 @@ class Measures:
         if child is None:
             child = self._children[method, route, status] = self._duration.labels(method, route, str(status))
         child.observe(seconds)
+
+    def broken(self, route: str, reason: str) -> None:
+        """Count an answer in chunks that was broken off: by the client, for being slow, or by an error of ours."""
+        self._broken.labels(route, reason).inc()

@@ -12,11 +12,14 @@ import orjson
 
 from web import problems
 from web.problems import KINDS, Kind, ProblemDocument
-from web.routes import Answer, Route
+from web.routes import NDJSON, Answer, Route
 from web.schemas import Key, Schema, properties, schemas
 
 TAGS = {
+    "Sessions": "Completed trainings: log, read and stream them.",
     "Trainings": "Plan, log, correct and read trainings. Every accepted change is an event on Kafka.",
+    "Workouts": "Templates of trainings. Every version is kept, and every accepted change is an event on Kafka.",
+    "Exercises": "The catalogue of movements, which everybody may read: their progressions, names and search.",
     "Metrics": "Derived figures. They follow the trainings by moments; `as_of` says how far they are.",
     "Operations": "For load balancers, alerts and Prometheus.",
     "Documentation": "This description, in several forms.",
@@ -24,12 +27,12 @@ TAGS = {
 
 REQUEST_HEADERS: dict[str, Schema] = {
     "If-Match": {
-        "description": "Act only if the training is at one of these versions, else 412. `*` is any.",
+        "description": "Act only if what is changed is at one of these versions, else 412. `*` is any.",
         "schema": {"type": "string"},
         "example": '"3"',
     },
     "If-None-Match": {
-        "description": "Versions that the client has: if the training is at one of these, 304 without a body.",
+        "description": "Versions that the client has: if it is at one of these, 304 without a body.",
         "schema": {"type": "string"},
         "example": '"3"',
     },
@@ -44,7 +47,7 @@ REQUEST_HEADERS: dict[str, Schema] = {
 }
 RESPONSE_HEADERS: dict[str, Schema] = {
     "Allow": {"description": "The methods of this resource.", "schema": {"type": "string"}},
-    "ETag": {"description": "The training's version, for If-Match and If-None-Match.", "schema": {"type": "string"}},
+    "ETag": {"description": "Its version, for If-Match and If-None-Match.", "schema": {"type": "string"}},
     "Idempotent-Replayed": {
         "description": "`true`: this Idempotency-Key was used before, and this is what was answered then.",
         "schema": {"type": "string", "enum": ["true"]},
@@ -53,7 +56,7 @@ RESPONSE_HEADERS: dict[str, Schema] = {
         "description": 'The next page, where there is one: `<…>; rel="next"`.',
         "schema": {"type": "string"},
     },
-    "Location": {"description": "Where the training is.", "schema": {"type": "string", "format": "uri-reference"}},
+    "Location": {"description": "Where it is.", "schema": {"type": "string", "format": "uri-reference"}},
     "Retry-After": {"description": "Seconds after which to ask again.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "What is wrong with the token (RFC 6750).", "schema": {"type": "string"}},
     "X-Request-Id": {
@@ -71,7 +74,7 @@ The system of record for training data.
 - Every request but the operational ones carries `Authorization: Bearer <JWT>`. The user is the claim `userId`, else
   `sub`; another user's resources answer 404.
 - JSON is snake_case. Errors are `application/problem+json` (RFC 9457) with a stable `type`.
-- A training's `ETag` is its version: send it back as `If-Match` to change exactly what you have read.
+- The `ETag` of a training or workout is its version: send it back as `If-Match` to change exactly what you have read.
 - Every answer names its request in `X-Request-Id`; so do the events that the request caused.
 """
 
@@ -83,8 +86,9 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         if route.body is not None:
             models[route.body, "validation"] = None
         for answer in route.answers.values():
-            if answer.model is not None:
-                models[answer.model, "serialization"] = None
+            for model in (answer.model, answer.line):
+                if model is not None:
+                    models[model, "serialization"] = None
     references, definitions = schemas(list(models))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -203,6 +207,8 @@ def _response(answer: Answer, references: dict[Key, Schema]) -> Schema:
         if answer.example is not None:
             content["example"] = answer.example
         response["content"] = {answer.media: content}
+        if answer.line is not None:
+            response["content"][NDJSON] = {"schema": references[answer.line, "serialization"]}
     elif answer.media != "application/json":
         response["content"] = {answer.media: {"schema": {"type": "string"}}}
     return response

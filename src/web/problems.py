@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import (
     Conflict,
+    CursorExpired,
     DatabaseUnavailable,
     IdempotencyKeyReused,
     IdentityConflict,
@@ -18,6 +19,7 @@ from models.errors import (
     StatusConflict,
     TrainingServiceError,
     UnknownExercise,
+    UnknownWorkout,
     Unprocessable,
 )
 from models.fields import number
@@ -82,12 +84,19 @@ IDENTITY_CONFLICT = Kind(
     "identity-conflict",
     409,
     "The identity is taken",
-    "A training with this `id` or `source_id` was created with another body. Change it with PUT, or take another id.",
+    "What has this `id` or `source_id` was created with another body. Change it with PUT, or take another id.",
+)
+CURSOR_EXPIRED = Kind(
+    "cursor-expired",
+    410,
+    "The cursor tells nothing any more",
+    "The database was restored or moved since. Begin without `cursor`: the pages hold the whole state then, and what "
+    "they do not name is gone.",
 )
 PRECONDITION_FAILED = Kind(
     "precondition-failed",
     412,
-    "The training has changed",
+    "It has changed",
     "`If-Match` names another version than the stored one, which `version` and `ETag` tell. Read it, then decide.",
 )
 TOO_LARGE = Kind("too-large", 413, "The body is too large", "Send less in one request.")
@@ -112,6 +121,12 @@ UNKNOWN_EXERCISE = Kind(
     422,
     "Unknown exercise",
     "The catalogue lacks this slug or revision. Leave `exercise` out for a free-form name.",
+)
+UNKNOWN_WORKOUT = Kind(
+    "unknown-workout",
+    422,
+    "Unknown workout",
+    "The user has no workout with this `workout_id`. Leave `workout_id` and `workout_version` out, or create it first.",
 )
 KEY_REUSED = Kind(
     "idempotency-key-reused",
@@ -138,12 +153,14 @@ KINDS: tuple[Kind, ...] = (
     CONFLICT,
     STATUS_CONFLICT,
     IDENTITY_CONFLICT,
+    CURSOR_EXPIRED,
     PRECONDITION_FAILED,
     TOO_LARGE,
     UNSUPPORTED,
     EXPECTATION_FAILED,
     VALIDATION,
     UNKNOWN_EXERCISE,
+    UNKNOWN_WORKOUT,
     KEY_REUSED,
     HEAD_TOO_LARGE,
     INTERNAL,
@@ -156,8 +173,10 @@ _KIND_OF: tuple[tuple[type[TrainingServiceError], Kind], ...] = (
     (StatusConflict, STATUS_CONFLICT),
     (IdentityConflict, IDENTITY_CONFLICT),
     (Conflict, CONFLICT),
+    (CursorExpired, CURSOR_EXPIRED),
     (PreconditionFailed, PRECONDITION_FAILED),
     (UnknownExercise, UNKNOWN_EXERCISE),
+    (UnknownWorkout, UNKNOWN_WORKOUT),
     (IdempotencyKeyReused, KEY_REUSED),
     (Unprocessable, VALIDATION),
     (DatabaseUnavailable, UNAVAILABLE),
@@ -263,6 +282,11 @@ def malformed(detail: str) -> Problem:
 def invalid_header(name: str, message: str) -> Problem:
     """A request header that does not follow its form."""
     return Problem(VALIDATION, f"The header {name} {message}.", [{"header": name, "message": message}])
+
+
+def invalid_parameter(name: str, message: str) -> Problem:
+    """A query parameter that is not as it must be, for a reason that its model does not know."""
+    return Problem(VALIDATION, f"{name}: {message}.", [{"parameter": name, "message": message}])
 
 
 def invalid_query(error: ValidationError) -> Problem:

@@ -1,7 +1,7 @@
 """Routes as data. From one declaration come the dispatch, the checks of every request, and the OpenAPI document."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -19,6 +19,8 @@ QueryT = TypeVar("QueryT")
 Versions = list[int] | Literal["*"]
 
 JSON = "application/json"
+NDJSON = "application/x-ndjson"  # one JSON document a line
+_QUALITY = re.compile(r"[ \t]*;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*", re.ASCII | re.IGNORECASE)
 _ENTITY_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -61,6 +63,12 @@ class Call(Generic[BodyT, QueryT]):
             raise invalid_header("Idempotency-Key", "must have 1 to 255 visible ASCII characters")
         return value
 
+    @property
+    def wants_lines(self) -> bool:
+        """Whether Accept names NDJSON, and does not name JSON as something that is liked as well or better."""
+        wanted = _qualities(self.request)
+        return wanted.get(NDJSON, 0.0) > wanted.get(JSON, 0.0)
+
     def link(self, rel: str, **query: str) -> str:
         """A value for the header Link: this address with other query parameters, relative to the origin."""
         return f'<{self.request.rel_url.update_query(query)}>; rel="{rel}"'
@@ -68,12 +76,18 @@ class Call(Generic[BodyT, QueryT]):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: `body` is sent as it is."""
+    """An answer: `body` is sent as it is.
+
+    Or `chunks` are, each as soon as it is there, status and headers with the first: what they raise before it becomes a
+    problem, and what they raise later breaks the connection off, so that no client takes a part for the whole. They are
+    closed at once when the client goes away or reads too slowly.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     media: str = JSON
+    chunks: AsyncGenerator[bytes, None] | None = None
 
 
 # A handler's own Call says more of body and query than the dispatcher knows.
@@ -82,11 +96,15 @@ Handler = Callable[[Call[Any, Any]], Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One documented answer of a route. `headers` are names out of `openapi.RESPONSE_HEADERS`."""
+    """One documented answer of a route. `headers` are names out of `openapi.RESPONSE_HEADERS`.
+
+    `line` is the model of one line, where the answer may also be had as NDJSON.
+    """
 
     description: str
     model: type[BaseModel] | None = None
     media: str = JSON
+    line: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
     example: Any = None
 
@@ -102,7 +120,7 @@ class Route:
     `query` is a model of strings (unknown or repeated parameters: 422); `body` is the model of the JSON body.
     `request_headers` are names out of `openapi.REQUEST_HEADERS`. `problems` are the handler's own; what the dispatcher
     itself may answer is added where it is documented. `probe` marks what machines ask for every few seconds: its
-    successes are logged at level debug only.
+    successes are logged at level debug only. `hint` is added to the 405 of a method that this address does not have.
     """
 
     method: str
@@ -122,11 +140,23 @@ class Route:
     role: str | None = None
     texts: frozenset[str] = frozenset()
     probe: bool = False
+    hint: str = ""
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
         """Names of the parameters in the path, in order."""
         return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+
+def _qualities(request: web.Request) -> dict[str, float]:
+    """The media types that Accept names, with how much each is liked; what cannot be read is passed over."""
+    named = {}
+    for part in ",".join(request.headers.getall("Accept", ())).split(","):
+        media, semicolon, parameters = part.partition(";")
+        quality = _QUALITY.fullmatch(semicolon + parameters)
+        if quality or not semicolon:
+            named[media.strip().lower()] = float(quality[1]) if quality else 1.0
+    return named
 
 
 def _versions(request: web.Request, name: str, *, weak: bool) -> Versions | None:

@@ -3,8 +3,8 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from web import problems
 from web.auth import Authenticator, Caller, KeySet, fetch_from
-from web.problems import FORBIDDEN, NOT_FOUND, TIMEOUT, TOO_LARGE, UNSUPPORTED, VALIDATION, Problem
+from web.problems import FORBIDDEN, NOT_FOUND, TIMEOUT, TOO_LARGE, UNSUPPORTED, Problem
 from web.routes import JSON, Call, Reply, Route
 from web.services import Services
 
@@ -39,6 +39,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _UUID_LENGTH = 36
 _LONGEST_NAME = 200
+_LOOK_SECONDS = 0.25  # between two looks whether the client of a chunked answer is still there
+_STREAM_PATIENCES = 10  # `web_patience`s that the whole of a chunked answer may take
 
 _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refusal = Callable[[web.BaseRequest, web.HTTPException], web.StreamResponse]
@@ -54,16 +56,34 @@ def setup(app: web.Application, services: Services, routes: Sequence[Route]) -> 
     app.cleanup_ctx.append(server.lifetime)
     for route in routes:
         endpoint = server.endpoint(route)
-        app.router.add_route(route.method, route.path, endpoint)
+        address = route.path
+        for name in route.texts:  # aiohttp's own pattern takes no braces
+            address = address.replace(f"{{{name}}}", f"{{{name}:[^/]+}}")
+        app.router.add_route(route.method, address, endpoint)
         if route.method == "GET":
-            app.router.add_route("HEAD", route.path, endpoint)
+            app.router.add_route("HEAD", address, endpoint)
+        if not route.path_parameters:
+            methods = {"GET", "HEAD"} if route.method == "GET" else {route.method}
+            server.literals.setdefault(route.path, set()).update(methods)
+        if route.hint:
+            server.hints.append((re.compile(re.sub(r"\{\w+\}", "[^/]+", route.path)), route.hint))
     return server.refusal
+
+
+class _Chunks(web.StreamResponse):
+    """An answer in chunks, not begun yet."""
+
+    def __init__(self, reply: Reply, chunks: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(status=reply.status, headers={**_HEADERS, **reply.headers, "Content-Type": reply.media})
+        self.chunks = chunks
 
 
 class _Server:
     def __init__(self, services: Services, probes: set[str]) -> None:
         self._services = services
         self._probes = probes
+        self.literals: dict[str, set[str]] = {}  # the methods of each address without parameters
+        self.hints: list[tuple[re.Pattern[str], str]] = []  # to who asks for a method that an address lacks
         self._authenticator = Authenticator(services.settings)
         self._origins = frozenset(services.settings.cors_origins)
         self._patience = services.settings.web_patience
@@ -86,23 +106,29 @@ class _Server:
     async def middleware(self, request: web.Request, handler: _Endpoint) -> web.StreamResponse:
         """Answer every request: whatever goes wrong becomes problem+json, and all of it is logged and timed."""
         started = time.perf_counter()
-        request_id = _name(request)
-        try:
-            if request.method == "OPTIONS":
-                response = self._options(request)
-            else:
-                response = await handler(request)
-        except Exception as error:  # noqa: BLE001 - the boundary: an error becomes an answer, here and nowhere else
-            response = self._problem(error, request_id)
+        _name(request)
         resource = request.match_info.route.resource
-        self._finish(request, response, "unknown" if resource is None else resource.canonical, started)
+        route = "unknown" if resource is None else resource.canonical
+        more = {}
+        try:
+            response = await self._answer(request, handler)
+            self._head(request, response)
+            if isinstance(response, _Chunks):
+                broken = await self._send(request, response, route)
+                more = {} if broken is None else {"broken": broken}
+        except Exception as error:  # noqa: BLE001 - the boundary: an error becomes an answer, here and nowhere else
+            response = self._problem(error, request)
+            self._head(request, response)
+        self._done(request, response.status, route, started, **more)
         return response
 
     def refusal(self, request: web.BaseRequest, error: web.HTTPException) -> web.StreamResponse:
         """The answer to a request that aiohttp refused before any middleware."""
         started = time.perf_counter()
-        response = self._problem(error, _name(request))
-        self._finish(request, response, "unknown", started)
+        _name(request)
+        response = self._problem(error, request)
+        self._head(request, response)
+        self._done(request, response.status, "unknown", started)
         return response
 
     def endpoint(self, route: Route) -> _Endpoint:
@@ -119,7 +145,7 @@ class _Server:
             body = None if route.body is None else await _body(request, route.body, self._patience)
             call = Call(self._services, request, request[REQUEST_ID], path, names, query, body, caller)
             reply = await route.handler(call)
-            return _response(reply)
+            return _response(reply) if reply.chunks is None else _Chunks(reply, reply.chunks)
 
         return answer
 
@@ -128,9 +154,24 @@ class _Server:
         request[USER] = str(caller.user_id)
         return caller
 
-    def _options(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, handler: _Endpoint) -> web.StreamResponse:
+        refused = self._refused(request)
+        if request.method == "OPTIONS":
+            return self._options(request, refused)
+        if refused is not None:
+            raise refused
+        return await handler(request)
+
+    def _refused(self, request: web.Request) -> web.HTTPMethodNotAllowed | None:
+        """Why the method is none of this address. A route's own address is no value of another's parameter."""
+        methods = self.literals.get(request.path)
+        if methods is not None:
+            return None if request.method in methods else web.HTTPMethodNotAllowed(request.method, methods)
         error = request.match_info.http_exception
-        if not isinstance(error, web.HTTPMethodNotAllowed):
+        return error if isinstance(error, web.HTTPMethodNotAllowed) else None
+
+    def _options(self, request: web.Request, error: web.HTTPMethodNotAllowed | None) -> web.StreamResponse:
+        if error is None:
             raise Problem(NOT_FOUND, "There is nothing at this address.")
         methods = ", ".join(sorted({*error.allowed_methods, "OPTIONS"}))
         headers = {"Allow": methods}
@@ -142,11 +183,17 @@ class _Server:
             }
         return _response(Reply(204, headers=headers))
 
-    def _problem(self, error: Exception, request_id: str) -> web.StreamResponse:
+    def _problem(self, error: Exception, request: web.BaseRequest) -> web.StreamResponse:
         problem = problems.of(error)
         if problem.kind is problems.INTERNAL:
             log.error("request failed", exc_info=error)
-        return _response(Reply(problem.kind.status, problem.body(request_id), problem.headers, problems.MEDIA_TYPE))
+        if problem.kind is problems.METHOD_NOT_ALLOWED:
+            problem.detail += self._hint(request)
+        body = problem.body(request[REQUEST_ID])
+        return _response(Reply(problem.kind.status, body, problem.headers, problems.MEDIA_TYPE))
+
+    def _hint(self, request: web.BaseRequest) -> str:
+        return next((f" {hint}" for pattern, hint in self.hints if pattern.fullmatch(request.path)), "")
 
     def _allow_origin(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers.add("Vary", "Origin")
@@ -155,20 +202,79 @@ class _Server:
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
 
-    def _finish(self, request: web.BaseRequest, response: web.StreamResponse, route: str, started: float) -> None:
+    async def _send(self, request: web.Request, response: _Chunks, route: str) -> str | None:
+        """Send an answer in chunks. Returns why it was broken off, None where it was not.
+
+        Raises what goes wrong before anything was sent.
+        """
+        sending = asyncio.create_task(self._pump(request, response))
+        end = time.perf_counter() + _STREAM_PATIENCES * self._patience
+        broken = None
+        try:
+            while broken is None and not sending.done():
+                await asyncio.wait([sending], timeout=_LOOK_SECONDS)
+                if _gone(request):
+                    broken = "client"
+                elif time.perf_counter() > end:
+                    broken = "slow"
+        finally:
+            sending.cancel()  # which closes the chunks, and ends what they wait for
+            (error,) = await asyncio.gather(sending, return_exceptions=True)
+        if error is None:
+            return None
+        if broken is None and isinstance(error, Exception) and not response.prepared:
+            raise error
+        if broken is None:
+            broken = "client" if isinstance(error, ConnectionError) else "slow" if isinstance(error, _Slow) else "error"
+        if broken == "error":
+            log.error("answer broken off", exc_info=error)
+        if request.transport is not None:
+            request.transport.abort()  # `close` would wait for a slow reader, and what is sent must have no end
+        self._services.measures.broken(route, broken)
+        return broken
+
+    async def _pump(self, request: web.Request, response: _Chunks) -> None:
+        async with aclosing(response.chunks) as chunks:
+            async for chunk in chunks:
+                await self._in_time(response.prepare(request))
+                if request.method == "HEAD":
+                    break
+                await self._in_time(response.write(chunk))
+        await self._in_time(response.prepare(request))
+        await self._in_time(response.write_eof())
+
+    async def _in_time(self, writing: Awaitable[object]) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await writing
+        except TimeoutError:
+            raise _Slow from None
+
+    def _head(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
         if self._transport_security is not None:
             response.headers["Strict-Transport-Security"] = self._transport_security
         if self._origins:
             self._allow_origin(request, response)
-        status, seconds = response.status, time.perf_counter() - started
+
+    def _done(self, request: web.BaseRequest, status: int, route: str, started: float, **more: str) -> None:
+        seconds = time.perf_counter() - started
         method = request.method if request.method in _METHODS else "other"
         self._services.measures.request(method, route, status, seconds)
         write = access_log.debug if route in self._probes and status < 400 else access_log.info
-        write("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2), user=request.get(USER))
+        milliseconds = round(seconds * 1000, 2)
+        write("request", method=method, route=route, status=status, ms=milliseconds, user=request.get(USER), **more)
 
 
-def _name(request: web.BaseRequest) -> str:
+class _Slow(Exception):
+    """The client does not take what is sent to it."""
+
+
+def _gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
+def _name(request: web.BaseRequest) -> None:
     """Give the request its id, which stands in its answer and in each line of the log until the next request."""
     request_id = request.headers.get("X-Request-Id", "")
     if not _REQUEST_ID.fullmatch(request_id):
@@ -176,7 +282,6 @@ def _name(request: web.BaseRequest) -> str:
     request[REQUEST_ID] = request_id
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
-    return request_id
 
 
 def _response(reply: Reply) -> web.Response:
@@ -213,19 +318,16 @@ def _query(request: web.Request, model: type[BaseModel] | None) -> Any:
     given = request.rel_url.query
     if model is None:
         if given:
-            raise _wrong_parameter(next(iter(given)), "is not known here")
+            raise problems.invalid_parameter(next(iter(given)), "is not known here")
         return None
     parameters = dict(given)
     if len(parameters) < len(given):
-        raise _wrong_parameter(next(name for name in given if len(given.getall(name)) > 1), "is given more than once")
+        twice = next(name for name in given if len(given.getall(name)) > 1)
+        raise problems.invalid_parameter(twice, "is given more than once")
     try:
         return model.model_validate_strings(parameters)
     except ValidationError as error:
         raise problems.invalid_query(error) from None
-
-
-def _wrong_parameter(name: str, message: str) -> Problem:
-    return Problem(VALIDATION, f"{name}: {message}.", [{"parameter": name, "message": message}])
 
 
 async def _body(request: web.Request, model: type[BaseModel], patience: float) -> BaseModel:

@@ -3,26 +3,30 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from models.errors import UnknownExercise
+from models.errors import DatabaseUnavailable, UnknownExercise
 from models.exercises import Catalogue
 from settings import Settings
 from storage.database import Database
-from storage.exercises import read_catalogue
+from storage.exercises import Mark, read_catalogue, read_mark
 from web.measures import Measures
 from web.watch import Watch
 
 T = TypeVar("T")
 
+CATALOGUE_INTERVAL = 2.0  # seconds between two looks whether the catalogue was edited
 CATALOGUE_COOLDOWN = 5.0  # seconds between two readings, however many unknown slugs arrive
 
 
 class CatalogueCache:
-    """The catalogue of movements, read on first use and again when something names a movement that it lacks.
+    """The catalogue of movements: read on first use, when something names a movement that it lacks, and by `refresh`.
 
-    Revisions are immutable, so a catalogue that was read never becomes wrong, only old.
+    Revisions are immutable, so a catalogue that was read never becomes wrong, only old: by `CATALOGUE_INTERVAL` where a
+    timer calls `refresh`. A movement that was deleted meanwhile is refused by its foreign key. One reading at a time;
+    while it is under way, and while PostgreSQL is away, what is known serves.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,6 +34,7 @@ class CatalogueCache:
         self._clock = clock
         self._catalogue: Catalogue | None = None
         self._read_at = float("-inf")
+        self._mark: Mark | None = None
         self._lock = asyncio.Lock()
 
     async def get(self) -> Catalogue:
@@ -46,6 +51,16 @@ class CatalogueCache:
             if newer is catalogue:
                 raise
             return use(newer)
+
+    async def refresh(self) -> None:
+        """Take in what was edited since the last time; where nothing was, one small statement tells."""
+        async with self._lock:
+            with suppress(DatabaseUnavailable):
+                mark = await read_mark(self._database)
+                if mark != self._mark:
+                    self._catalogue = await read_catalogue(self._database)
+                    self._read_at = self._clock()
+                    self._mark = mark  # of before the reading, which may hold more: then it is read once more
 
     async def _read(self, seen: Catalogue | None) -> Catalogue:
         async with self._lock:

@@ -1,21 +1,16 @@
 """Trainings over REST: create, read, list, change, delete, and the history of each."""
 
-import base64
-import binascii
-import datetime as dt
-from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Self
-from uuid import UUID
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from uuid_utils.compat import uuid7
 
 from models.errors import Unprocessable
-from models.fields import Day, moment
+from models.fields import Day
+from models.sets import Document
 from models.trainings import (
-    Document,
     Status,
     TrainingCreate,
     TrainingDocument,
@@ -24,31 +19,11 @@ from models.trainings import (
     TrainingUpdate,
     exercises_json,
 )
-from storage.trainings import Author, IdempotencyKey, Trainings, Written
-from web import problems
-from web.routes import Answer, Call, Reply, Route, Versions
+from storage.trainings import Trainings
+from web import documents, problems
+from web.routes import Answer, Call, Reply, Route
 
 PATH = "/api/v1/trainings"
-
-
-def _cursor(date: dt.datetime, id_: UUID) -> str:
-    return base64.urlsafe_b64encode(f"{moment(date)}|{id_}".encode()).decode().rstrip("=")
-
-
-def _place(cursor: str) -> tuple[dt.datetime, UUID]:
-    """The date and id that a cursor stands for."""
-    try:
-        date, id_ = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).split(b"|")
-        return dt.datetime.fromisoformat(date.decode()), UUID(id_.decode())
-    except (ValueError, binascii.Error):
-        raise ValueError("is no cursor of this list") from None
-
-
-def _checked(cursor: str) -> str:
-    date, id_ = _place(cursor)
-    if date.tzinfo is None or _cursor(date, id_) != cursor:
-        raise ValueError("is no cursor of this list")
-    return cursor
 
 
 class TrainingQuery(BaseModel):
@@ -63,7 +38,7 @@ class TrainingQuery(BaseModel):
     status: Status | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     """Most trainings on one page."""
-    cursor: Annotated[str, Field(max_length=200), AfterValidator(_checked)] | None = None
+    cursor: Annotated[str, Field(max_length=200), AfterValidator(documents.checked)] | None = None
     """`next_cursor` of the page before."""
 
     @model_validator(mode="after")
@@ -89,17 +64,17 @@ async def create(call: Call[TrainingCreate, None]) -> Reply:
     id_ = call.body.id or uuid7()
     exercises = await call.services.catalogue.resolve(partial(exercises_json, id_, call.body.exercises))
     written = await _trainings(call).create(
-        _author(call), id_, call.body, exercises, key=_key(call, f"POST {PATH}", call.body)
+        documents.author(call), id_, call.body, exercises, key=documents.key(call, f"POST {PATH}", call.body)
     )
     call.services.wake()
-    headers = _headers(written) | {"Location": f"{PATH}/{written.id}"}
+    headers = documents.headers(written) | {"Location": f"{PATH}/{written.id}"}
     return Reply(201 if written.created else 200, written.document or b"", headers)
 
 
 async def read(call: Call[None, None]) -> Reply:
     """GET /trainings/{id}."""
     stored = await _trainings(call).read(call.caller.user_id, call.path["id"])
-    headers = {"ETag": _tag(stored.version)}
+    headers = {"ETag": documents.tag(stored.version)}
     known = call.if_none_match
     if known is not None and (known == "*" or stored.version in known):
         return Reply(304, headers=headers)
@@ -114,12 +89,12 @@ async def list_(call: Call[None, TrainingQuery]) -> Reply:
         first=query.first,
         last=query.last,
         status=query.status,
-        after=_place(query.cursor) if query.cursor else None,
+        after=documents.place(query.cursor) if query.cursor else None,
         limit=query.limit + 1,  # one more tells whether there is a next page
     )
     page = found[: query.limit]
-    cursor = _cursor(page[-1].date, page[-1].id) if len(found) > query.limit else None
-    return _page(call, [orjson.Fragment(stored.document) for stored in page], cursor)
+    cursor = documents.cursor(page[-1].date, page[-1].id) if len(found) > query.limit else None
+    return documents.page(call, [orjson.Fragment(stored.document) for stored in page], cursor)
 
 
 async def update(call: Call[TrainingUpdate, None]) -> Reply:
@@ -129,21 +104,52 @@ async def update(call: Call[TrainingUpdate, None]) -> Reply:
         raise Unprocessable("It must be the id of the address.", "/id")
     exercises = await call.services.catalogue.resolve(partial(exercises_json, id_, body.exercises))
     written = await _trainings(call).update(
-        _author(call), id_, body, exercises, if_match=_if_match(call), key=_key(call, f"PUT {PATH}/{id_}", body)
+        documents.author(call),
+        id_,
+        body,
+        exercises,
+        if_match=documents.if_match(call),
+        key=documents.key(call, f"PUT {PATH}/{id_}", body),
     )
-    call.services.wake()
-    return Reply(200, written.document or b"", _headers(written))
+    return documents.changed(call, written)
 
 
 async def delete(call: Call[None, None]) -> Reply:
     """DELETE /trainings/{id}."""
     id_ = call.path["id"]
     written = await _trainings(call).delete(
-        _author(call), id_, if_match=_if_match(call), key=_key(call, f"DELETE {PATH}/{id_}", Document())
+        documents.author(call),
+        id_,
+        if_match=documents.if_match(call),
+        key=documents.key(call, f"DELETE {PATH}/{id_}", Document()),
     )
     call.services.wake()
     headers = {"Idempotent-Replayed": "true"} if written.replayed else {}
     return Reply(204, headers=headers)
+
+
+async def reopen(call: Call[None, None]) -> Reply:
+    """POST /trainings/{id}/reopen."""
+    id_ = call.path["id"]
+    written = await _trainings(call).reopen(
+        documents.author(call),
+        id_,
+        if_match=documents.if_match(call),
+        key=documents.key(call, f"POST {PATH}/{id_}/reopen", Document()),
+    )
+    return documents.changed(call, written)
+
+
+async def restore(call: Call[None, None]) -> Reply:
+    """POST /trainings/{id}/restore."""
+    id_ = call.path["id"]
+    written = await _trainings(call).restore(
+        documents.author(call),
+        id_,
+        if_match=documents.if_match(call),
+        key=documents.key(call, f"POST {PATH}/{id_}/restore", Document()),
+    )
+    return documents.changed(call, written)
 
 
 async def history(call: Call[None, HistoryQuery]) -> Reply:
@@ -159,45 +165,11 @@ async def history(call: Call[None, HistoryQuery]) -> Reply:
         | {"event": orjson.Fragment(change.event)}
         for change in page
     ]
-    return _page(call, items, str(page[-1].version) if len(found) > query.limit else None)
+    return documents.page(call, items, str(page[-1].version) if len(found) > query.limit else None)
 
 
 def _trainings(call: Call[Any, Any]) -> Trainings:
     return Trainings(call.services.database, call.services.settings.events_topic)
-
-
-def _author(call: Call[Any, Any]) -> Author:
-    return Author(call.caller.user_id, call.caller.subject, call.request_id)
-
-
-def _key(call: Call[Any, Any], route: str, body: Document) -> IdempotencyKey | None:
-    key = call.idempotency_key
-    return None if key is None else IdempotencyKey(route, key, body.digest())
-
-
-def _if_match(call: Call[Any, Any]) -> list[int] | None:
-    versions: Versions | None = call.if_match
-    return None if versions == "*" else versions
-
-
-def _tag(version: int) -> str:
-    return f'"{version}"'
-
-
-def _headers(written: Written) -> dict[str, str]:
-    headers = {"ETag": _tag(written.version)}
-    if written.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return headers
-
-
-def _page(call: Call[Any, Any], items: Sequence[object], cursor: str | None) -> Reply:
-    document: dict[str, object] = {"items": items}
-    headers = {}
-    if cursor is not None:
-        document["next_cursor"] = cursor
-        headers["Link"] = call.link("next", cursor=cursor)
-    return Reply(200, orjson.dumps(document), headers)
 
 
 _EXAMPLE_BODY = {
@@ -238,7 +210,12 @@ ROUTES = (
                 headers=("Location", *_DOCUMENT_HEADERS),
             ),
         },
-        problems=(problems.IDENTITY_CONFLICT, problems.UNKNOWN_EXERCISE, problems.KEY_REUSED),
+        problems=(
+            problems.IDENTITY_CONFLICT,
+            problems.UNKNOWN_EXERCISE,
+            problems.UNKNOWN_WORKOUT,
+            problems.KEY_REUSED,
+        ),
     ),
     Route(
         method="GET",
@@ -283,6 +260,7 @@ ROUTES = (
             problems.STATUS_CONFLICT,
             problems.PRECONDITION_FAILED,
             problems.UNKNOWN_EXERCISE,
+            problems.UNKNOWN_WORKOUT,
             problems.KEY_REUSED,
         ),
     ),
@@ -292,11 +270,44 @@ ROUTES = (
         handler=delete,
         operation_id="deleteTraining",
         summary="Delete a training",
-        description="Queues a `training_deleted` event. The training answers 404 from then on; its history stays.",
+        description=(
+            "Queues a `training_deleted` event. The training answers 404 from then on; its history stays, and for 30 "
+            "days it can be restored."
+        ),
         tag="Trainings",
         request_headers=_WRITE_HEADERS,
         answers={204: Answer("Deleted", headers=("Idempotent-Replayed",))},
         problems=(problems.PRECONDITION_FAILED, problems.KEY_REUSED),
+    ),
+    Route(
+        method="POST",
+        path=f"{PATH}/{{id}}/reopen",
+        handler=reopen,
+        operation_id="reopenTraining",
+        summary="Go on with a training that was completed",
+        description=(
+            "Makes a COMPLETED training IN_PROGRESS again, as its next version, within 24 hours after its status "
+            "became COMPLETED; later it is corrected with PUT. Queues a `training_updated` event."
+        ),
+        tag="Trainings",
+        request_headers=_WRITE_HEADERS,
+        answers={200: Answer("The training as it is now", TrainingDocument, headers=_DOCUMENT_HEADERS)},
+        problems=(problems.CONFLICT, problems.PRECONDITION_FAILED, problems.KEY_REUSED),
+    ),
+    Route(
+        method="POST",
+        path=f"{PATH}/{{id}}/restore",
+        handler=restore,
+        operation_id="restoreTraining",
+        summary="Bring a deleted training back",
+        description=(
+            "Brings it back as it was when it was deleted, as its next version, within 30 days. Queues a "
+            "`training_updated` event."
+        ),
+        tag="Trainings",
+        request_headers=_WRITE_HEADERS,
+        answers={200: Answer("The training as it is now", TrainingDocument, headers=_DOCUMENT_HEADERS)},
+        problems=(problems.CONFLICT, problems.PRECONDITION_FAILED, problems.KEY_REUSED),
     ),
     Route(
         method="GET",

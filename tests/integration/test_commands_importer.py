@@ -14,8 +14,9 @@ import cli
 from commands.environment import CommandError
 from commands.importer import IN_FLIGHT, Importer, Outcome
 from embedded.process import LOOPBACK, free_port
+from models.sets import Unit
 from models.strong import Session, read_strong
-from models.trainings import TrainingCreate, Unit
+from models.trainings import TrainingCreate
 
 HEADER = "Date,Workout Name,Duration,Exercise Name,Set Order,Weight,Reps,Distance,Seconds,Notes,Workout Notes,RPE\n"
 
@@ -28,6 +29,7 @@ class Api:
     def __init__(self) -> None:
         self.port = free_port()
         self.stored: dict[str, TrainingCreate] = {}
+        self.names: dict[str, str] = {}
         self.asked: list[str] = []
         self.busy = 0
         self.busiest = 0
@@ -41,6 +43,7 @@ class Api:
     async def serving(self) -> AsyncIterator[None]:
         app = web.Application()
         app.router.add_post("/api/v1/trainings", self._create)
+        app.router.add_get("/api/v1/training/exercise-names", self._names)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, LOOPBACK, self.port).start()
@@ -48,6 +51,10 @@ class Api:
             yield
         finally:
             await runner.cleanup()
+
+    async def _names(self, request: web.Request) -> web.Response:
+        items = [{"name": name, "exercise": slug} for name, slug in self.names.items()]
+        return web.json_response({"items": items})
 
     async def _create(self, request: web.Request) -> web.Response:
         self.busy += 1
@@ -168,6 +175,47 @@ async def test_a_retry_after_is_heeded() -> None:
     async with api.serving():
         await send(api, 1, [])
     assert times[1] - times[0] >= 1
+
+
+async def test_exercises_carry_the_slug_that_their_name_stands_for() -> None:
+    api = Api()
+    api.names = {"squat": "barbell-back-squat"}
+    file = (log(1) + "2021-03-01 18:00:00,Legs,1h, SQUAT ,1,100,5,0,0,,,\n").replace("Legs,1h,Squat", "Legs,1h,Lunge")
+    imported = read_strong(file.encode(), unit=Unit.KG, timezone="UTC").sessions
+    async with api.serving():
+        for outcome in ((1, 0, 0, 0), (0, 1, 0, 0)):
+            importer = Importer(api.url, "token", say=pytest.fail, progress=lambda: None)
+            assert counts(await importer.run(imported)) == outcome
+    (stored,) = api.stored.values()
+    assert [(exercise.name, exercise.exercise) for exercise in stored.exercises] == [
+        ("Lunge", None),
+        ("SQUAT", "barbell-back-squat"),
+    ]
+
+
+async def test_what_was_imported_before_names_were_known_is_there_already() -> None:
+    api = Api()
+    async with api.serving():
+        assert counts(await send(api, 3)) == (3, 0, 0, 0)
+        api.names = {"squat": "barbell-back-squat"}
+        assert counts(await send(api, 4)) == (1, 3, 0, 0)
+        api.stored["strong:2021-03-02T18:00:00:Legs"] = sessions(1)[0].body
+        assert counts(await send(api, 4)) == (0, 3, 1, 0)
+    assert [body.exercises[0].exercise for body in api.stored.values()] == [None, None, None, "barbell-back-squat"]
+
+
+async def test_what_does_not_tell_the_names_is_no_training_service() -> None:
+    api = Api()
+    for broken in (web.Response(status=404), web.Response(text="<html>"), web.json_response([])):
+
+        async def answer(_request: web.Request, broken: web.Response = broken) -> web.Response:
+            return broken
+
+        api._names = answer  # type: ignore[method-assign]
+        async with api.serving():
+            with pytest.raises(CommandError, match="is no training service"):
+                await send(api, 2)
+    assert api.asked == []
 
 
 async def test_what_the_service_does_not_take_is_named_by_its_lines() -> None:

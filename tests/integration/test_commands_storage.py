@@ -68,7 +68,7 @@ async def test_the_status_of_the_outbox(db: Database, capsys: pytest.CaptureFixt
     assert lines[0] == "waiting      3 events"
     assert lines[2:4] == ["relay        nobody", "epoch        1"]
     assert lines[-2] == "quarantined  1 events"
-    assert lines[-1].startswith(f"  seq {seq}: training {ids[1]} version 1 of user {USER}, since 2")
+    assert lines[-1].startswith(f"  seq {seq} for {TOPIC}: {ids[1]} version 1 of user {USER}, since 2")
     assert lines[-1].endswith("Z: too large")
     assert await run("outbox", "status", "--json") == 0
     document = orjson.loads(capsys.readouterr().out)
@@ -98,6 +98,7 @@ async def test_what_was_published_is_replayed(
     monkeypatch.setenv("TRAINING_KAFKA_BOOTSTRAP", broker.bootstrap)
     monkeypatch.setenv("TRAINING_KAFKA_IDEMPOTENT", str(broker.idempotent))
     monkeypatch.setenv("TRAINING_EVENTS_TOPIC", topic)
+    monkeypatch.setenv("TRAINING_WORKOUT_EVENTS_TOPIC", f"{topic}_workouts")
     ids = await write(db, 3)
     relay = OutboxService(settings.Settings(), db, on_topic_made_anew=VolumeFold(db, topic).catch_up)
     await relay.start()
@@ -113,7 +114,7 @@ async def test_what_was_published_is_replayed(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"1 events are on {topic}.replay again, with the header replay ")
     assert lines[1].startswith(f"3 events are on {topic}.mine again, with the header replay ")
-    assert lines[2].startswith(f"0 events are on {topic}.replay again")
+    assert lines[2] == "No event that was published is one of these."
     (record,) = await read_topic(broker.bootstrap, f"{topic}.replay")
     assert record.event["payload"]["training_id"] == str(ids[1])
     assert dict(record.headers)["replay"].decode() in lines[0]
@@ -122,7 +123,8 @@ async def test_what_was_published_is_replayed(
 
 async def test_a_replay_must_say_of_what(capsys: pytest.CaptureFixture[str]) -> None:
     assert await run("outbox", "replay", "--broadcast") == 1
-    assert capsys.readouterr().err == ("training: What is to be replayed? Give --user, --training, --from or --to.\n")
+    wanted = "training: What is to be replayed? Give --user, --training, --workout, --from or --to.\n"
+    assert capsys.readouterr().err == wanted
 
 
 async def test_a_broker_that_is_away_is_said_in_one_line(

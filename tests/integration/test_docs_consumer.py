@@ -71,7 +71,8 @@ def counts(path: Path) -> dict[str, int]:
 
 
 async def publish(settings: Settings, database: Database, topic: str) -> None:
-    relay = Relay(OutboxStore(database, uuid4().hex, lease=5, batch=100), KafkaProducer.of(settings, divert=topic))
+    producer = KafkaProducer.of(settings, divert=lambda _: topic)
+    relay = Relay(OutboxStore(database, uuid4().hex, lease=5, batch=100), producer)
     await relay.drain()
     await relay.stop()
 

@@ -206,6 +206,26 @@ async def test_a_refused_event_through_all_its_states(db: Database, database_url
     await relay.kill()
 
 
+async def test_a_refused_event_holds_nothing_of_another_user(db: Database, database_urls: DatabaseUrls) -> None:
+    """Ids are each user's own: two users may have given the same one."""
+    topic = MemoryTopic()
+    relay = RelayProcess(database_urls.worker, topic, "only")
+    same, (refused, other) = uuid4(), USERS[:2]
+    topic.poison = {str(refused)}
+    for version in (1, 2):
+        for user in (refused, other):
+            await append(db, user_id=user, training_id=same, version=version)
+    await relay.relay.drain()
+    assert [record.key for record in topic.records] == [str(other).encode()] * 2
+    topic.poison = set()
+    assert await ask(db, "retry", seq=None, asked_by="me", reason="it fits now") == 1
+    await relay.relay.drain()
+    for user in (refused, other):
+        records = [record for record in topic.records if record.key == str(user).encode()]
+        assert [record.event["payload"]["version"] for record in records] == [1, 2]
+    await relay.kill()
+
+
 def move_to_another_cluster(owner_url: str, shift: int | None) -> None:
     """What a dump and restore leaves: the same rows, in a cluster that counts its transactions from elsewhere.
 

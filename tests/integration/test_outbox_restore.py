@@ -21,6 +21,7 @@ from tests.support.invariants import compare, read_log
 from tests.support.load import until
 from tests.support.relays import MemoryTopic, RelayProcess
 from tests.support.simulation import Killed
+from tests.support.workouts import PULLS, WORKOUTS, Planner, create_workout, plan_body, update_workout
 
 USER = Author(uuid4(), "athlete", "request")
 LIFTS = [squat(sets=3), {"name": "pistol", "exercise": "pistol-squat", "sets": [{"reps": 3, "rpe": 7.5}]}]
@@ -54,6 +55,12 @@ class Place:
         document: dict[str, object] = orjson.loads((await self.trainings.read(USER.user_id, id_)).document)
         return document
 
+    async def planner(self) -> Planner:
+        """The same user, with workouts."""
+        planner = Planner(self.database, await read_catalogue(self.database))
+        planner.author, planner.user_id = USER, USER.user_id
+        return planner
+
     async def history(self, id_: UUID) -> list[tuple[int, str, str]]:
         changes = await self.trainings.history(USER.user_id, id_, limit=100)
         return [(change.version, change.event_type, change.actor) for change in changes]
@@ -71,11 +78,12 @@ class Places:
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
         self.topic = MemoryTopic()
+        self.workouts = MemoryTopic()
         self.open: list[Place] = []
 
     async def at(self, name: str) -> Place:
         urls = self._databases.urls(name)
-        relay = RelayProcess(urls.worker, self.topic, f"relay-{len(self.open)}")
+        relay = RelayProcess(urls.worker, self.topic, f"relay-{len(self.open)}", workouts=self.workouts)
         place = Place(name, urls.owner, Database(urls.worker, pool_size=2), relay, [])
         relay.relay._on_topic_made_anew = place.made_anew.append
         self.open.append(place)
@@ -265,3 +273,143 @@ async def test_an_event_that_no_table_can_hold_stops_nobody_else(places: Places,
     assert now.relay.relay.state.adopted == 4
     assert now.relay.relay.state.role == "leader"
     assert await now.create(trainings[2]) is True
+
+
+async def test_lost_workouts_come_back_and_so_do_the_trainings_made_from_them(
+    places: Places, databases: Databases
+) -> None:
+    changed, dropped, undone, made = (uuid4() for _ in range(4))
+    before = await places.at(databases.create())
+    await before.create(uuid4())
+    planner = await before.planner()
+    for id_ in (changed, dropped, undone):
+        await planner.create(create_workout(id=str(id_), exercises=[PULLS]))
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+
+    lost = await places.at(before.name)
+    planner = await lost.planner()
+    await planner.update(changed, update_workout(name="second", notes="n", group_external_id="team"))
+    hang = {"name": "Dead hang", "sets": 2, "hold_seconds": 45.5, "unit": "lb", "tempo": "3-0-1-0", "superset": 1}
+    exercises = [PULLS, hang, {"name": "Bar", "sets": 1, "reps": 5, "notes": 'a "note" with "version":9, in it'}]
+    await planner.update(changed, update_workout(name="third", exercises=exercises))
+    await planner.update(undone, update_workout(name="lost, and written over"))
+    await planner.create(create_workout(id=str(made), name="made", exercises=exercises))
+    training = await planner.plan(made)
+    await planner.delete(dropped)
+    await lost.relay.relay.drain()
+    expected = {id_: (await planner.workouts.read(USER.user_id, id_)).document for id_ in (changed, made)}
+    plans = dict(await lost.database.all("SELECT id, plan FROM workouts"))
+
+    now = await places.at(backup)
+    planner = await now.planner()
+    assert (await planner.update(undone, update_workout(name="written since"), [1])).version == 2
+    await now.relay.relay.drain()
+
+    assert {id_: (await planner.workouts.read(USER.user_id, id_)).document for id_ in (changed, made)} == expected
+    assert (await planner.trainings.read(USER.user_id, training.id)).document == training.document
+    there = dict(await now.database.all("SELECT id, plan FROM workouts"))
+    assert {id_: there[id_] for id_ in (changed, made, dropped)} == {
+        id_: plans[id_] for id_ in (changed, made, dropped)
+    }
+    assert await now.database.one("SELECT deleted_at IS NOT NULL FROM workouts WHERE id = %s", [dropped]) == (True,)
+    assert await now.database.one("SELECT count(*) FROM workout_exercises WHERE workout_id = %s", [dropped]) == (0,)
+    events = await planner.events(undone)
+    assert [(event["event_type"], event["payload"]["name"]) for event in events] == [
+        ("workout_created", "Pull"),
+        ("workout_updated", "lost, and written over"),
+        ("workout_updated", "written since"),
+    ]
+    assert [event["payload"]["version"] for event in events] == [1, 2, 3]
+    assert now.relay.relay.state.adopted == 6
+    assert set(now.made_anew) == {TOPIC, WORKOUTS}
+
+    # What came back goes on as if it had never been lost: a retry is known, and a plan is what it was.
+    assert (await planner.create(create_workout(id=str(made), name="made", exercises=exercises))).created is False
+    planned = await planner.training((await planner.plan(made)).id)
+    assert planned["exercises"] == (await planner.training(training.id))["exercises"]
+    assert (await planner.update(changed, update_workout(), [3])).version == 4
+    await now.relay.relay.drain()
+    subjects = [dict(record.headers)["ce_subject"].decode() for record in places.workouts.records]
+    versions = {id_: [] for id_ in map(str, (changed, dropped, undone, made))}
+    for subject, record in zip(subjects, places.workouts.records, strict=True):
+        versions[subject].append(record.event["payload"]["version"])
+    assert versions == {str(changed): [1, 2, 3, 4], str(dropped): [1, 2], str(undone): [1, 2, 3], str(made): [1]}
+    for topic, records in ((TOPIC, places.topic.records), (WORKOUTS, places.workouts.records)):
+        assert set(read_log(now.owner, topic)) == {record.event_id for record in records}
+    await VolumeFold(now.database, TOPIC).catch_up()
+    assert (await verify(now.database)).ok
+
+
+async def test_a_workout_and_a_training_of_one_id_come_back_each_as_itself(
+    places: Places, databases: Databases
+) -> None:
+    same = uuid4()
+    before = await places.at(databases.create())
+    planner = await before.planner()
+    await before.create(uuid4())
+    await planner.create(create_workout())
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+
+    lost = await places.at(before.name)
+    planner = await lost.planner()
+    await planner.create(create_workout(id=str(same), exercises=[PULLS]))
+    await planner.plan(same, plan_body(id=str(same)))
+    await planner.update(same, update_workout(name="second"))
+    await planner.update(same, update_workout(name="third"))
+    await lost.update(same)
+    await lost.relay.relay.drain()
+    expected = await planner.read(same), await planner.training(same)
+
+    now = await places.at(backup)
+    planner = await now.planner()
+    await now.relay.relay.drain()
+    assert (await planner.read(same), await planner.training(same)) == expected
+    assert now.relay.relay.state.adopted == 5
+    assert [event["payload"]["version"] for event in await planner.events(same)] == [1, 2, 3]
+    assert [version for version, *_ in await now.history(same)] == [1, 2]
+
+
+async def test_what_was_aimed_at_reopened_and_restored_comes_back(places: Places, databases: Databases) -> None:
+    known, lost_workout = uuid4(), uuid4()
+    planned, orphan, reopened, restored = (uuid4() for _ in range(4))
+
+    async def workout(place: Place, id_: UUID) -> None:
+        await place.database.execute(
+            "INSERT INTO workouts (user_id, id, name, plan, digest) VALUES (%s, %s, 'Legs', '[]', '')",
+            [USER.user_id, id_],
+        )
+
+    before = await places.at(databases.create())
+    await workout(before, known)
+    for id_ in (reopened, restored):
+        await before.create(id_)
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+
+    lost = await places.at(before.name)
+    await workout(lost, lost_workout)
+    aims = [
+        {"name": "Row", "sets": [{"target": {"reps": {"min": 6, "max": 8}, "rpe": 8}, "video_id": "v", "done": False}]}
+    ]
+    fields = {"status": "PLANNED", "exercises": aims, "group_external_id": "g", "skipped_at": "2026-01-05T12:00:00Z"}
+    await lost.create(planned, **fields, skip_reason="ill", workout_id=str(known), workout_version=2)
+    await lost.create(orphan, **fields, workout_id=str(lost_workout), workout_version=1)
+    await lost.trainings.reopen(USER, reopened)
+    await lost.trainings.delete(USER, restored)
+    await lost.trainings.restore(USER, restored)
+    await lost.relay.relay.drain()
+    expected = {id_: await lost.document(id_) for id_ in (planned, orphan, reopened, restored)}
+
+    now = await places.at(backup)
+    await now.relay.relay.drain()
+    assert now.relay.relay.state.adopted == 5
+    for id_ in (planned, reopened, restored):
+        assert await now.document(id_) == expected[id_]
+    without = await now.document(orphan)
+    assert without == {name: value for name, value in expected[orphan].items() if not name.startswith("workout_")}
+    completed = await now.database.all("SELECT id FROM trainings WHERE completed_at IS NOT NULL")
+    assert completed == [(restored,)]
+    await VolumeFold(now.database, TOPIC).catch_up()
+    assert (await verify(now.database)).ok

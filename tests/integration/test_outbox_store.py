@@ -303,7 +303,7 @@ async def test_a_refused_event_is_held_asked_for_and_settled(db: Database, relay
     taken = await store.acquire()
     assert taken is not None
     lease = taken.lease
-    assert taken.held == {str(TRAINING): seqs[1]}
+    assert taken.held == {(str(USER), str(TRAINING)): seqs[1]}
     (held,) = await quarantined(db)
     assert (held.seq, held.user_id, held.version, held.state, held.error) == (
         seqs[1],

@@ -136,7 +136,7 @@ def test_an_owner_who_may_make_roles_makes_them(server: Postgres, migrate: Migra
 
     code, said = migrate("training_worker")  # which may read that nothing is to be done, and then may not do the rest
     assert code == 1
-    assert said.startswith("training: permission denied for table exercises")
+    assert said.startswith("training: permission denied for table exercise_names")
     assert "Migrations run as the owner of the database" in said
 
 

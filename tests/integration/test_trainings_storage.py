@@ -17,15 +17,18 @@ from models.errors import (
     PreconditionFailed,
     StatusConflict,
     UnknownExercise,
+    UnknownWorkout,
     Unprocessable,
 )
 from models.events import TrainingEvent
 from models.exercises import Catalogue
+from models.sets import SetUpdate
 from models.trainings import TrainingCreate, TrainingUpdate, exercises_json
 from storage.database import Database
 from storage.exercises import read_catalogue
+from storage.sets import Sets
 from storage.trainings import Author, IdempotencyKey, Trainings, Written
-from tests.support.bodies import create_body, squat, trainings, update_body
+from tests.support.bodies import create_body, squat, trainings, update_body, uuid
 
 SLUGS = ("wall-push-up", "knee-push-up")
 on_one_database = settings(
@@ -64,6 +67,15 @@ class Athlete:
         return [TrainingEvent.model_validate_json(change.event) for change in changes]
 
 
+async def make_workout(database: Database, athlete: Athlete, id_: UUID) -> None:
+    """A workout of the athlete's, as trainings refer to it."""
+    await database.execute(
+        "INSERT INTO workouts (user_id, id, name, plan, digest) VALUES (%s, %s, 'Legs', '[]', '') "
+        "ON CONFLICT DO NOTHING",
+        [athlete.author.user_id, id_],
+    )
+
+
 @pytest.fixture
 async def athlete(db: Database) -> Athlete:
     return Athlete(db, await read_catalogue(db))
@@ -88,10 +100,26 @@ def published(event: TrainingEvent, text: str) -> dict:
     return payload
 
 
+_skips = st.sampled_from(
+    [{}, {"skipped_at": "2026-01-05T12:00:00.25+01:00"}, {"skipped_at": "2026-01-05T12:00:00Z", "skip_reason": 'ill "'}]
+)
+_workouts = st.sampled_from([{}, {"workout_id": str(uuid(5)), "workout_version": 3}])
+
+
+_bodies = st.builds(lambda body, workout, skip: body | workout | skip, trainings(SLUGS), _workouts, _skips)
+
+
 @on_one_database
-@given(trainings(SLUGS), trainings(SLUGS))
-async def test_what_is_written_is_what_is_read_and_what_is_published(athlete: Athlete, first: dict, then: dict) -> None:
+@given(_bodies, _bodies)
+async def test_what_is_written_is_what_is_read_and_what_is_published(
+    athlete: Athlete, db: Database, first: dict, then: dict
+) -> None:
+    await make_workout(db, athlete, uuid(5))
     then["status"] = max(first["status"], then["status"], key=["PLANNED", "IN_PROGRESS", "COMPLETED"].index)
+    for body in (first, then):
+        if body["status"] != "PLANNED":
+            body.pop("skipped_at", None)
+            body.pop("skip_reason", None)
     created = await athlete.create(TrainingCreate.model_validate_json(orjson.dumps(first)))
     assert await athlete.read(created.id) == created.document
     updated = await athlete.update(created.id, TrainingUpdate.model_validate_json(orjson.dumps(then)))
@@ -110,6 +138,51 @@ async def test_what_is_written_is_what_is_read_and_what_is_published(athlete: At
     assert published(events[0], changes[0].event) == said(created.document)
     assert published(events[1], changes[1].event) == said(updated.document)
     assert published(events[2], changes[2].event) == said(updated.document) | {"version": 3}
+
+
+async def test_a_workout_that_is_not_there_is_refused_by_its_place(athlete: Athlete, db: Database) -> None:
+    stranger = Athlete(db, athlete.catalogue)
+    await make_workout(db, stranger, uuid(5))
+    planned = {"workout_id": str(uuid(5)), "workout_version": 1}
+    created = await athlete.create(create_body())
+    for named in (None, key()):
+        for attempt in (
+            athlete.create(create_body(**planned, exercises=[squat()]), named),
+            athlete.update(created.id, update_body(**planned), key=named and key("u")),
+        ):
+            with pytest.raises(UnknownWorkout) as refused:
+                await attempt
+            assert refused.value.pointer == "/workout_id"
+    assert await db.one("SELECT count(*) FROM outbox") == (1,)
+    await make_workout(db, athlete, uuid(5))
+    await athlete.update(created.id, update_body(**planned), key=key("u"))
+    assert (await athlete.events(created.id))[1].payload.workout_id == uuid(5)
+
+
+async def test_every_change_is_of_a_transaction_of_its_own(athlete: Athlete, db: Database) -> None:
+    """`xid` is the writing transaction's, as it is in the log: changes are read by it."""
+    created = await athlete.create(create_body(status="IN_PROGRESS", exercises=[squat()]))
+    exercise = orjson.loads(created.document or b"")["exercises"][0]
+    place = (created.id, UUID(exercise["id"]), UUID(exercise["sets"][0]["id"]))
+    sets = Sets(db, "training_events")
+
+    async def agree() -> None:
+        rows = await db.all(
+            "SELECT t.xid = o.xid FROM trainings t, outbox o WHERE o.aggregate_id = t.id AND o.version = t.version"
+        )
+        assert rows == [(True,)]
+
+    await agree()
+    for change in (
+        lambda: athlete.update(created.id, update_body(exercises=[squat()])),
+        lambda: athlete.trainings.reopen(athlete.author, created.id),
+        lambda: sets.save(athlete.author, *place, SetUpdate()),
+        lambda: sets.delete(athlete.author, *place),
+        lambda: athlete.delete(created.id),
+        lambda: athlete.trainings.restore(athlete.author, created.id),
+    ):
+        await change()
+        await agree()
 
 
 async def test_one_statement_each(athlete: Athlete, db: Database) -> None:
@@ -152,6 +225,9 @@ async def test_the_same_id_or_source_id_creates_once(athlete: Athlete) -> None:
         await athlete.create(create_body(id=str(first.id)))
     with pytest.raises(IdentityConflict):
         await athlete.create(create_body(id=str(first.id)), key())
+    unnamed = await athlete.create(create_body(title="of the service's own id"))
+    with pytest.raises(IdentityConflict):
+        await athlete.create(create_body(id=str(unnamed.id)))
 
 
 async def test_an_id_and_a_source_id_of_two_trainings_conflict(athlete: Athlete) -> None:

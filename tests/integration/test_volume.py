@@ -374,9 +374,10 @@ async def test_a_new_revision_of_a_movement_is_read_when_an_event_names_it(
     await volume.fold_log()
     owner = Database(database_urls.owner)
     await owner.execute(
-        """INSERT INTO exercises
+        """INSERT INTO exercises (slug, revision, name, category, mode, equipment, difficulty, muscles,
+            secondary_muscles, bw_fraction, bw_fraction_basis, family, unilateral, easier_slugs, phases)
         SELECT slug, 2, name, category, mode, equipment, difficulty, muscles, secondary_muscles, 0.5,
-               bw_fraction_basis, family, unilateral, easier_slugs
+               bw_fraction_basis, family, unilateral, easier_slugs, phases
         FROM exercises WHERE slug = 'pistol-squat'"""
     )
     await owner.close()

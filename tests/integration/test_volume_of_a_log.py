@@ -11,8 +11,8 @@ from typing import Any
 from agents.volume import VolumeFold
 from agents.volume_audit import verify
 from models.exercises import Catalogue
+from models.sets import Unit
 from models.strong import Session, read_strong
-from models.trainings import Unit
 from storage.database import Database
 from tests.support.athletes import TOPIC, Athlete
 from tests.support.strong import log_file, totals

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from storage.database import Database
-from tests.support.web import bearer, serve
-from web import trainings
+from tests.support.web import USER, bearer, serve
+from web import trainings, workouts
 
 SAMPLES = Path(__file__).parents[2] / "docs" / "samples"
 TRAINING = {
@@ -48,6 +48,25 @@ TRAINING = {
     ],
 }
 ID = "0193f1a0-0000-7000-8000-00000000000a"
+WORKOUT = {
+    "name": "Pull",
+    "notes": "Stop a set when a repetition slows down.",
+    "group_external_id": "team-7",
+    "exercises": [
+        {
+            "name": "Pull-up",
+            "exercise": "pull-up",
+            "sets": 4,
+            "reps": {"min": 5, "max": 8},
+            "rest": 150,
+            "weight": 5,
+            "rpe": 8.5,
+            "notes": "Full range",
+        },
+        {"name": "Row", "superset": 1, "sets": 3, "reps": 10, "weight": 45.5, "unit": "lb", "tempo": "2-0-1-1"},
+        {"name": "Dead hang", "superset": 1, "sets": 2, "hold_seconds": 45},
+    ],
+}
 
 
 def _newest(event_type: str) -> dict[str, Any]:
@@ -66,11 +85,26 @@ async def test_the_events_of_one_training(db: Database) -> None:
         assert (await client.post("/api/v1/trainings", json=created, headers=bearer())).status == 201
         assert (await client.put(address, json=corrected, headers=bearer())).status == 200
         assert (await client.delete(address, headers=bearer())).status == 204
-    rows = await db.all("SELECT event_type, payload FROM outbox ORDER BY seq")
-    assert [row[0] for row in rows] == ["training_created", "training_updated", "training_deleted"]
+    await _as_sampled(db, ["training_created", "training_updated", "training_deleted"])
+
+
+async def _as_sampled(database: Database, types: list[str]) -> None:
+    rows = await database.all("SELECT event_type, payload FROM outbox ORDER BY seq")
+    assert [row[0] for row in rows] == types
     for event_type, payload in rows:
         event = json.loads(payload)
         sample = _newest(event_type)
         assert list(event) == list(sample)
         assert event["event_type"] == sample["event_type"]
         assert event["payload"] == sample["payload"]
+
+
+async def test_the_events_of_one_workout(db: Database) -> None:
+    changed = json.loads(json.dumps(WORKOUT))
+    changed["exercises"][0]["sets"] = 5
+    address = f"/api/v1/training/users/{USER}/workouts"
+    async with serve(workouts.ROUTES, database=db) as client:
+        assert (await client.post(address, json=WORKOUT | {"id": ID}, headers=bearer())).status == 201
+        assert (await client.put(f"{address}/{ID}", json=changed, headers=bearer())).status == 200
+        assert (await client.delete(f"{address}/{ID}", headers=bearer())).status == 204
+    await _as_sampled(db, ["workout_created", "workout_updated", "workout_deleted"])

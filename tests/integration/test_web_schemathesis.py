@@ -8,6 +8,8 @@ from pathlib import Path
 import structlog
 
 from storage.database import Database
+from tests.support.api import User
+from tests.support.schemathesis_hooks import COMPLETED, DELETED, EXERCISE, SET
 from tests.support.web import USER, Client, serve, token
 from web.api import ALL_ROUTES, ROUTES
 
@@ -20,9 +22,16 @@ EXCLUDED = "positive_data_acceptance"
 
 async def test_every_answer_is_documented(db: Database, tmp_path: Path) -> None:
     settings = tmp_path / "schemathesis.toml"
-    settings.write_text(f'[parameters]\nuserId = "{USER}"\n[auth.openapi.bearer]\nbearer = "{token()}"\n')
+    settings.write_text(
+        f'[parameters]\nuserId = "{USER}"\n[auth.openapi.bearer]\nbearer = "{token(roles=["admin"])}"\n'
+    )
     with structlog.testing.capture_logs() as log:
         async with serve(ALL_ROUTES, database=db) as client:
+            user = User(client, USER)
+            row = {"name": "Row", "id": str(EXERCISE), "sets": [{"id": str(SET)}]}
+            for id_ in (COMPLETED, DELETED):
+                await user.create(id=str(id_), status="COMPLETED", exercises=[row])
+            await user.ask("DELETE", f"/{DELETED}")
             output, code = await _run(client, settings)
     assert code == 0, output
     # It was no idle run: requests got through to every handler.

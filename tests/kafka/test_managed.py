@@ -58,12 +58,12 @@ async def make(kafka: Kafka | KafkaAddress, topic: str, partitions: int) -> None
         await admin.close()
 
 
-async def allow(kafka: Kafka, resources: dict[int, str]) -> None:
+async def allow(kafka: Kafka, resources: list[tuple[int, str]]) -> None:
     """Let `training` read, write and describe these, and nothing else."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
     try:
-        for kind, name in resources.items():
+        for kind, name in resources:
             for operation in (READ, WRITE, DESCRIBE) if kind == TOPIC else (READ,):
                 rule = CreateAclsRequest(kind, name, LITERAL, "User:training", "*", operation, ALLOW)
                 answer = await admin._send_request(rule)
@@ -85,7 +85,8 @@ async def test_a_worker_needs_no_right_to_make_topics(
     strict: Kafka, start_worker: Callable[..., Worker], database_urls: DatabaseUrls, tmp_path: Path
 ) -> None:
     topic, group, user = f"test_{uuid4().hex}", f"test-{uuid4().hex}", str(uuid4())
-    await allow(strict, {TOPIC: topic, GROUP: group})
+    workouts = f"{topic}_workouts"
+    await allow(strict, [(TOPIC, topic), (TOPIC, workouts), (GROUP, group)])
     secret = tmp_path / "secret"
     secret.write_text(PASSWORD)
     worker = await asyncio.to_thread(
@@ -96,6 +97,7 @@ async def test_a_worker_needs_no_right_to_make_topics(
         kafka_sasl_username="training",
         kafka_sasl_password_file=secret,
         events_topic=topic,
+        workout_events_topic=workouts,
         consumer_group=group,
         topic_partitions=4,
     )
@@ -103,6 +105,7 @@ async def test_a_worker_needs_no_right_to_make_topics(
     wanted = "it needs 4 partitions, 1 replicas and retention.ms=2592000000"
     await until(lambda: wanted in reasons(worker).get("relay", ""), 20, "health says what to make")
     assert topic in reasons(worker)["relay"]
+    await make(strict, workouts, 4)
     assert worker.get("/health/ready")[0] == 200
     assert wanted in worker.log.read_text()
     await make(strict, topic, 4)

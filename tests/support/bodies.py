@@ -7,12 +7,14 @@ from uuid import UUID
 import orjson
 from hypothesis import strategies as st
 
-from models.trainings import SetType, Side, Status, TrainingCreate, TrainingUpdate, Unit
+from models.sets import SetType, Side, Unit
+from models.trainings import Status, TrainingCreate, TrainingUpdate
 
 EMPTY: dict[str, Any] = {"date": "2026-01-05T12:00:00Z"}
 
 _text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 _name = _text.filter(lambda name: name.strip() != "")
+_external = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=20)
 _ids = st.uuids()
 
 
@@ -24,6 +26,15 @@ def _optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, A
     return st.fixed_dictionaries({}, optional=fields)
 
 
+_ranges = st.lists(st.integers(0, 100), min_size=2, max_size=2).map(lambda two: {"min": min(two), "max": max(two)})
+targets = _optional(
+    reps=st.integers(0, 100) | _ranges,
+    weight=_decimal(-200, 1000) | st.integers(-200, 1000),
+    duration_seconds=_decimal(0, 600),
+    rpe=_decimal(0, 10),
+    tempo=st.sampled_from(["3-0-1-0", "3-1-X-0"]),
+    rest_seconds=st.integers(0, 600),
+).filter(bool)
 sets = _optional(
     weight=_decimal(-200, 1000) | st.integers(-200, 1000),
     unit=st.sampled_from(Unit),
@@ -36,6 +47,8 @@ sets = _optional(
     tempo=st.sampled_from(["3-0-1-0", "3-1-X-0"]),
     rest_seconds=st.integers(0, 600),
     type=st.sampled_from(SetType),
+    target=targets,
+    video_id=_external,
 )
 
 
@@ -67,6 +80,7 @@ def trainings(
             duration_seconds=st.integers(0, 1_000_000),
             session_rpe=_decimal(0, 10),
             bodyweight_kg=_decimal(30, 200),
+            group_external_id=_external,
         )
     )
     body["exercises"] = draw(st.lists(exercises(slugs), max_size=4))

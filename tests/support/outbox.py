@@ -23,6 +23,7 @@ def settings_for(urls: DatabaseUrls, kafka: KafkaAddress | OwnBroker, topic: str
         "kafka_bootstrap": kafka.bootstrap,
         "kafka_idempotent": kafka.idempotent,
         "events_topic": topic,
+        "workout_events_topic": f"{topic}_workouts",
         "topic_partitions": 4,
         "relay_lease": 1.0,
         "relay_ack_timeout": 2.0,

@@ -25,7 +25,7 @@ class MemoryTopic:
         self.batches: list[list[int]] = []  # the seqs of every batch that somebody published
         self.mishaps = mishaps
         self.random = random.Random(seed)
-        self.poison: set[str] = set()  # aggregates whose events are refused
+        self.poison: set[str] = set()  # aggregates, or users, whose events are refused
 
     @property
     def records(self) -> list[Record]:
@@ -46,10 +46,11 @@ class MemoryTopic:
 
 
 class MemoryProducer:
-    """`outbox.relay.Producer` into a `MemoryTopic`."""
+    """`outbox.relay.Producer` into a `MemoryTopic` of trainings, which has all mishaps, and one of workouts."""
 
-    def __init__(self, topic: MemoryTopic, process: Process) -> None:
+    def __init__(self, topic: MemoryTopic, process: Process, workouts: MemoryTopic | None = None) -> None:
         self.topic = topic
+        self.topics = {"training_events": topic, "workout_events": workouts or MemoryTopic()}
         self.process = process
         self.look = 1_000_000  # records of one look at what stands on the topic
         self.dies_after: int | None = None  # batches of the topic: killed before it hears of the last one
@@ -60,17 +61,18 @@ class MemoryProducer:
             return Outcome()
         self.topic.batches.append([row.seq for row in rows])
         for row in rows:
-            if row.aggregate_id in self.topic.poison:
+            if not self.topic.poison.isdisjoint((row.aggregate_id, row.user_id)):
                 return Outcome(rows, ValueError("too large"), refused=row)
         mishap = self.topic.random.random() < self.topic.mishaps
         left, offsets = [], {}
         for row in rows:
-            number = self.topic.append(row)
-            last = len(self.topic.partitions[number]) - 1
+            topic = self.topics[row.topic]
+            number = topic.append(row)
+            last = len(topic.partitions[number]) - 1
             if mishap and number % 2:
                 left.append(row)
             else:
-                offsets["training_events", number] = (offsets.get(("training_events", number), (last, 0))[0], last)
+                offsets[row.topic, number] = (offsets.get((row.topic, number), (last, 0))[0], last)
         await asyncio.sleep(self.topic.random.random() * 0.004)
         self.process.dead = self.process.dead or len(self.topic.batches) == self.dies_after
         await self.process.gate()
@@ -78,10 +80,11 @@ class MemoryProducer:
 
     async def beyond(self, topic: str, offsets: Mapping[str, int] | None) -> Found:
         await self.process.gate()
-        ends = {str(number): len(held) - 1 for number, held in enumerate(self.topic.partitions) if held}
+        ends = {str(number): len(held) - 1 for number, held in enumerate(self.topics[topic].partitions) if held}
         if offsets is None:
             return Found([], ends, 0, more=False)
-        records = [record for record in self.topic.records if record.offset > offsets.get(str(record.partition), -1)]
+        stored = self.topics[topic].records
+        records = [record for record in stored if record.offset > offsets.get(str(record.partition), -1)]
         more, records = len(records) > self.look, records[: self.look]
         found = [row_of(topic, record.key, record.value, record.headers) for record in records]
         rows = [row for row in found if row is not None]
@@ -113,13 +116,22 @@ class RelayProcess:
     """A relay of its own, with its own connections, that drains every few milliseconds until it is killed."""
 
     def __init__(
-        self, url: str, topic: MemoryTopic, name: str, *, lease: float = 1.0, batch: int = 50, pause: float = 0.005
+        self,
+        url: str,
+        topic: MemoryTopic,
+        name: str,
+        *,
+        workouts: MemoryTopic | None = None,
+        lease: float = 1.0,
+        batch: int = 50,
+        pause: float = 0.005,
     ) -> None:
         self.database = Database(url, pool_size=3, name=name, options=PLANNER)
         self.store = OutboxStore(self.database, name, lease=lease, batch=batch)
         self.process = Process()
-        self.producer = MemoryProducer(topic, self.process)
-        self.relay = Relay(_Mortal(self.store, self.process), self.producer, lease=lease, topics=("training_events",))
+        self.producer = MemoryProducer(topic, self.process, workouts)
+        topics = ("workout_events", "training_events")
+        self.relay = Relay(_Mortal(self.store, self.process), self.producer, lease=lease, topics=topics)
         self._pause = pause
         self._task: asyncio.Task[None] | None = None
 

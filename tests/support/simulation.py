@@ -339,7 +339,8 @@ class ModelStore:
                 return None
             w.fence, w.owner, w.lease_until = w.fence + 1, self.owner, w.loop.time() + self.lease_seconds
             lease = Lease(w.fence, 1, w.lo, w.hi, 0, 0, w.done, 0, None)
-            held = {each.aggregate_id: each.seq for each in sorted(w.quarantine.values()) if _open(each)}
+            refused = sorted(each for each in w.quarantine.values() if _open(each))
+            held = {(each.user_id, each.aggregate_id): each.seq for each in refused}
             return Acquired(lease, _copy(w.topics), held, moved=False, strange=False)
 
         return await self._run(effect)
@@ -378,7 +379,8 @@ class ModelStore:
 
     async def quarantine(self, lease: Lease, row: LogRow, error: str) -> None:
         def effect() -> None:
-            held = Held(row.seq, row.user_id, row.aggregate_id, int(row.version), "held", error, datetime.now(UTC))
+            now = datetime.now(UTC)
+            held = Held(row.seq, row.user_id, row.aggregate_id, int(row.version), "held", error, now, row.topic)
             self._mine(lease).quarantine[row.seq] = held
 
         await self._run(effect)

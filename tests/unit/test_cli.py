@@ -167,6 +167,7 @@ def test_a_record_is_one_line_of_json_with_its_value_unchanged() -> None:
     text = line(record(USER.encode(), b'{"weight": 1e2, "note": "\\u00fc"}'))
     assert text.endswith(b'"value":{"weight": 1e2, "note": "\\u00fc"}}\n')
     assert orjson.loads(text) == {
+        "topic": "training_events",
         "partition": 3,
         "offset": 17,
         "key": USER,

@@ -87,7 +87,7 @@ async def test_every_measure_is_told() -> None:
     measures = Measures()
     measures.request("GET", "/", 200, 0.1)
     services = Services(make_settings(), database, CatalogueCache(database), watch, measures, lambda: None)
-    reply = await metrics(Call(services, cast("Request", None), "", {}, None, None, None))
+    reply = await metrics(Call(services, cast("Request", None), "", {}, {}, None, None, None))
     served = re.findall(r"^# TYPE (\w+) (\w+)$", reply.body.decode(), re.MULTILINE)
     expected = {(f"`{name}`", kind) for name, kind in served if not name.endswith("_created")}
     assert len(expected) > 20

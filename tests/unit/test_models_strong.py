@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.sets import SetType, Unit
 from models.strong import MAX_BYTES, MAX_ROWS, StrongFileError, StrongLog, read_duration, read_strong
-from models.trainings import ExerciseBody, SetType, Status, TrainingCreate, Unit
+from models.trainings import ExerciseBody, Status, TrainingCreate
 
 COMMA = "Date,Workout Name,Duration,Exercise Name,Set Order,Weight,Reps,Distance,Seconds,Notes,Workout Notes,RPE\n"
 UNITS = (

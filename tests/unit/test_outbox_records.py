@@ -116,3 +116,41 @@ def test_a_record_without_key_or_value_is_no_row() -> None:
     assert row_of("training_events", key, None, given) is None
     assert row_of("training_events", b"another", value, names) is None
     assert row_of("training_events", key, b"{}", names) is None
+
+
+def workout(**payload: object) -> tuple[bytes, bytes, list[tuple[str, bytes | None]]]:
+    """Key, value and headers of a workout's record; `payload` are members that differ."""
+    ids = {"workout_id": str(UUID(int=2)), "user_id": str(UUID(int=1))}
+    document = {
+        "event_id": str(UUID(int=3)),
+        "event_type": "workout_updated",
+        "timestamp": "2026-01-05T12:00:00Z",
+        "payload": {**ids, "version": 4, "name": "Pull", "exercises": [], **payload},
+    }
+    text = orjson.dumps(document).decode()
+    event = (str(UUID(int=3)), "workout_updated", "2026-01-05T12:00:00Z")
+    row = LogRow(7, "workout_events", str(UUID(int=1)), str(UUID(int=2)), "4", *event, None, text)
+    return row.user_id.encode(), text.encode(), list(headers(row))
+
+
+def test_a_workouts_record_is_the_row_that_it_came_from() -> None:
+    key, value, names = workout()
+    row = row_of("workout_events", key, value, names)
+    assert row is not None
+    assert headers(row) == names
+    assert (row.aggregate_id, row.version, row.event_type, row.seq) == (str(UUID(int=2)), "4", "workout_updated", 7)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{"workout_id": str(UUID(int=5))}, {"user_id": str(UUID(int=5))}, {"version": 5}, {"name": None}, {"exercises": 1}],
+    ids=str,
+)
+def test_a_workouts_record_that_contradicts_itself_is_no_row(payload: dict[str, object]) -> None:
+    assert row_of("workout_events", *workout(**payload)) is None
+
+
+def test_a_type_that_is_not_known_is_no_row() -> None:
+    key, value, names = workout()
+    other = [(name, b"workout_erased" if name == "ce_type" else text) for name, text in names]
+    assert row_of("workout_events", key, value.replace(b"workout_updated", b"workout_erased"), other) is None

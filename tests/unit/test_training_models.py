@@ -10,11 +10,19 @@ from pydantic import ValidationError
 
 from models.errors import UnknownExercise
 from models.exercises import Catalogue, Movement
-from models.trainings import TrainingCreate, TrainingUpdate, document_json, exercises_json, training_fields
+from models.trainings import (
+    ExerciseDocument,
+    TrainingCreate,
+    TrainingUpdate,
+    document_json,
+    exercises_json,
+    training_fields,
+)
 from tests.support.bodies import EMPTY, create_body, squat, trainings, uuid
 
 NOTHING = Catalogue.of([])
 T = uuid(1)
+SET = ("exercises", 0, "sets", 0)
 
 
 def movement(slug: str, revision: int) -> Movement:
@@ -106,6 +114,81 @@ def test_the_day_is_the_athletes(date: str, zone: str, day: str) -> None:
     assert str(create_body(date=date, timezone=zone).local_day()) == day
 
 
+def test_a_client_of_any_version_says_the_same_with_the_same_body() -> None:
+    """The digest as it was before targets, workouts and the like were known: retries of older clients still agree."""
+    body = create_body(
+        id=str(uuid(7)),
+        source_id="strong:1",
+        date="2026-01-05T13:00:00+01:00",
+        timezone="Europe/Berlin",
+        status="COMPLETED",
+        title="Legs",
+        duration_seconds=3600,
+        session_rpe=7.5,
+        bodyweight_kg=81.25,
+        notes="n",
+        exercises=[
+            {
+                "name": "Squat",
+                "exercise": "pistol-squat",
+                "superset": 1,
+                "notes": "m",
+                "sets": [
+                    {
+                        "weight": 102.5,
+                        "reps": 5,
+                        "order": 3,
+                        "unit": "lb",
+                        "side": "left",
+                        "done": False,
+                        "rpe": 8,
+                        "tempo": "3-0-1-0",
+                        "rest_seconds": 90,
+                        "type": "warmup",
+                    },
+                    {"duration_seconds": 30.5, "distance_m": 100},
+                ],
+            }
+        ],
+    )
+    assert body.digest().hex() == "ef1ec48bf1b3d42c5382b5725403ea24913b04c451a22674288b0f98baa8081d"
+
+
+def test_the_digest_tells_what_is_new() -> None:
+    def digest(**target: object) -> bytes:
+        return create_body(exercises=[{"name": "a", "sets": [{"target": target}]}]).digest()
+
+    assert digest(reps=8) == digest(reps={"min": 8, "max": 8})
+    assert len({digest(reps=8), digest(reps=9), digest(reps={"min": 8, "max": 9}), digest(rpe=8)}) == 4
+
+
+def test_a_target_is_written_as_it_was_meant() -> None:
+    body = create_body(
+        exercises=[
+            {
+                "name": "a",
+                "sets": [
+                    {"target": {"rest_seconds": 60, "reps": 5, "weight": 20.0}, "video_id": "v/1"},
+                    {"target": {"reps": {"max": 8, "min": 6}, "duration_seconds": 30.5, "rpe": 8, "tempo": "3-0-X-0"}},
+                    {"target": {"reps": {"min": 7, "max": 7}}},
+                ],
+            }
+        ]
+    )
+    assert [(list(set_["target"].items()), set_.get("video_id")) for set_ in stored(body)[0]["sets"]] == [
+        ([("reps", 5), ("weight", 20), ("rest_seconds", 60)], "v/1"),
+        ([("reps", {"min": 6, "max": 8}), ("duration_seconds", 30.5), ("rpe", 8), ("tempo", "3-0-X-0")], None),
+        ([("reps", 7)], None),
+    ]
+
+
+@given(trainings())
+def test_what_is_published_is_read_by_the_model_of_events(body: dict) -> None:
+    for exercise in stored(TrainingUpdate.model_validate_json(orjson.dumps(body))):
+        read = ExerciseDocument.model_validate(exercise)
+        assert orjson.loads(read.model_dump_json(exclude_none=True)) == exercise
+
+
 def test_the_digest_passes_over_defaults_and_order_but_no_difference() -> None:
     plain = create_body(title="a").digest()
     assert create_body(title="a", status="PLANNED", timezone="UTC", exercises=[]).digest() == plain
@@ -141,6 +224,24 @@ def test_the_digest_passes_over_defaults_and_order_but_no_difference() -> None:
         ({"exercises": [{"name": "a", "sets": [{"order": 2}, {}]}]}, ("exercises", 0)),
         ({"exercises": [{"name": "a", "exercise_revision": 1}]}, ("exercises", 0)),
         ({"exercises": [squat(id=str(uuid(1))), squat(id=str(uuid(1)))]}, ()),
+        ({"exercises": [{"name": "a", "sets": [{"video_id": ""}]}]}, (*SET, "video_id")),
+        ({"exercises": [{"name": "a", "sets": [{"target": {}}]}]}, (*SET, "target")),
+        ({"exercises": [{"name": "a", "sets": [{"target": {"reps": -1}}]}]}, (*SET, "target", "reps")),
+        ({"exercises": [{"name": "a", "sets": [{"target": {"reps": True}}]}]}, (*SET, "target", "reps")),
+        ({"exercises": [{"name": "a", "sets": [{"target": {"reps": 1.5}}]}]}, (*SET, "target", "reps")),
+        ({"exercises": [{"name": "a", "sets": [{"target": {"reps": {"min": 2}}}]}]}, (*SET, "target", "reps", "max")),
+        (
+            {"exercises": [{"name": "a", "sets": [{"target": {"reps": {"min": 2, "max": 1}}}]}]},
+            (*SET, "target", "reps"),
+        ),
+        ({"exercises": [{"name": "a", "sets": [{"target": {"sets": 3}}]}]}, (*SET, "target", "sets")),
+        ({"workout_id": str(uuid(1))}, ()),
+        ({"workout_version": 1}, ()),
+        ({"workout_id": str(uuid(1)), "workout_version": 0}, ("workout_version",)),
+        ({"skip_reason": "ill"}, ()),
+        ({"skipped_at": "2026-01-05"}, ("skipped_at",)),
+        ({"skipped_at": "2026-01-05T12:00:00Z", "status": "IN_PROGRESS"}, ()),
+        ({"group_external_id": "g" * 201}, ("group_external_id",)),
     ],
 )
 def test_bad_input_is_refused_by_its_place(fields: dict, place: tuple) -> None:

@@ -25,15 +25,8 @@ from models.events import EventType, TrainingEvent, TrainingPayload
 from models.exercises import Catalogue, Movement
 from models.metrics import ZERO, SessionVolume, Volume
 from models.performed import PerformedEvent, PerformedExercise, PerformedSet, PerformedTraining
-from models.trainings import (
-    ExerciseDocument,
-    SetDocument,
-    SetType,
-    TrainingCreate,
-    Unit,
-    exercises_json,
-    training_fields,
-)
+from models.sets import SetDocument, SetType, Unit
+from models.trainings import ExerciseDocument, TrainingCreate, exercises_json, training_fields
 from tests.support.bodies import create_body, trainings, uuid
 
 PUSH_UP, LEVER = ("push-up", 1), ("front-lever", 1)

@@ -10,12 +10,17 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from models.events import EventType, TrainingEvent
+from models.events import EventType, TrainingEvent, WorkoutEvent, WorkoutEventType
 from web import asyncapi, openapi
 from web.api import ALL_ROUTES, ROUTES
 
 DOCS = Path(__file__).parents[2] / "docs"
 SAMPLES = sorted((DOCS / "samples").glob("*.json"))
+TYPES = {str(type_) for type_ in (*EventType, *WorkoutEventType)}
+
+
+def model_of(path: Path) -> type[TrainingEvent] | type[WorkoutEvent]:
+    return WorkoutEvent if path.name.startswith("workout_") else TrainingEvent
 
 
 @pytest.fixture(scope="module")
@@ -107,18 +112,22 @@ def test_every_example_of_an_answer_is_valid() -> None:
 
 
 def test_every_type_of_event_is_described(events: dict[str, Any]) -> None:
-    assert set(events["components"]["messages"]) == {str(type_) for type_ in EventType}
+    assert set(events["components"]["messages"]) == TYPES
+    assert {name: set(channel["messages"]) for name, channel in events["channels"].items()} == {
+        "training_events": set(EventType),
+        "workout_events": set(WorkoutEventType),
+    }
 
 
 def test_every_type_of_event_has_a_sample() -> None:
-    assert {path.name.partition(".")[0] for path in SAMPLES} == {str(type_) for type_ in EventType}
+    assert {path.name.partition(".")[0] for path in SAMPLES} == TYPES
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples_of_every_version_are_still_read(path: Path, events: dict[str, Any]) -> None:
     """Samples are never changed and never removed: a version that adds fields adds a sample."""
     raw = path.read_bytes()
-    event = TrainingEvent.model_validate_json(raw)
+    event = model_of(path).model_validate_json(raw)
     assert str(event.event_type) == path.name.partition(".")[0]
     payload = events["components"]["messages"][event.event_type]["payload"]
     validator = Draft202012Validator(
@@ -130,7 +139,9 @@ def test_samples_of_every_version_are_still_read(path: Path, events: dict[str, A
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_readers_pass_over_what_they_do_not_know(path: Path) -> None:
     document = json.loads(path.read_bytes())
-    known = TrainingEvent.model_validate_json(path.read_bytes())
+    known = model_of(path).model_validate_json(path.read_bytes())
     document["later"] = document["payload"]["later"] = {"a": 1}
-    document["payload"]["exercises"][0]["later"] = document["payload"]["exercises"][0]["sets"][0]["later"] = 1
-    assert TrainingEvent.model_validate_json(orjson.dumps(document)) == known
+    document["payload"]["exercises"][0]["later"] = 1
+    if isinstance(known, TrainingEvent):
+        document["payload"]["exercises"][0]["sets"][0]["later"] = 1
+    assert model_of(path).model_validate_json(orjson.dumps(document)) == known

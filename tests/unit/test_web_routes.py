@@ -92,3 +92,28 @@ def test_the_parameters_of_a_path() -> None:
 def test_a_route_without_authentication_has_no_caller() -> None:
     with pytest.raises(LookupError):
         _ = _call().caller
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("application/x-ndjson", True),
+        ("APPLICATION/X-NDJSON; q=0.5", True),
+        ("application/x-ndjson, */*", True),
+        ("application/json;q=0.5, application/x-ndjson;q=0.9", True),
+        ("application/json, application/x-ndjson", False),
+        ("application/x-ndjson;q=0", False),
+        ("application/x-ndjson;q=2", False),
+        ("application/json", False),
+        ("*/*", False),
+        ("", False),
+        (";q=1,,;", False),
+    ],
+)
+def test_who_wants_a_document_a_line(accept: str, wanted: bool) -> None:
+    assert _call(("Accept", accept)).wants_lines is wanted
+
+
+def test_accept_in_several_lines() -> None:
+    assert _call(("Accept", "text/html"), ("Accept", "application/x-ndjson")).wants_lines
+    assert not _call().wants_lines

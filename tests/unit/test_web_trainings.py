@@ -7,14 +7,15 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.bodies import uuid
-from web.trainings import TrainingQuery, _cursor, _place
+from web import documents
+from web.trainings import TrainingQuery
 
 
 def test_a_cursor_leads_back_to_its_place() -> None:
     date = dt.datetime(2026, 1, 5, 12, 0, 0, 250_000, tzinfo=dt.UTC)
-    cursor = _cursor(date, uuid(7))
+    cursor = documents.cursor(date, uuid(7))
     assert TrainingQuery(cursor=cursor).cursor == cursor
-    assert _place(cursor) == (date, uuid(7))
+    assert documents.place(cursor) == (date, uuid(7))
 
 
 @pytest.mark.parametrize(

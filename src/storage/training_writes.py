@@ -1,0 +1,257 @@
+"""How a training is written: one SQL statement, run again under contention, and its Idempotency-Key.
+
+Every statement names one user. Two traps are closed here (design, D4). A statement that waited for the row's lock still
+sees the children by its old snapshot: so every change asks that the version under the lock is the version of the
+snapshot, and is run again where it is not. And an Idempotency-Key is claimed in the same statement: a second one waits
+for the first, finds the key taken, and answers from the log what the first was answered.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg2
+import psycopg2.errors
+from uuid_utils.compat import uuid7
+
+from models.errors import (
+    DatabaseUnavailable,
+    IdempotencyKeyReused,
+    NotFound,
+    PreconditionFailed,
+    TrainingServiceError,
+    UnknownExercise,
+    UnknownWorkout,
+    Unprocessable,
+)
+from models.events import MAX_EVENT_BYTES, EventType
+from models.trainings import TrainingBody, TrainingCreate, document_json, training_fields
+from storage.database import Database, Prepared, Row
+from storage.training_statements import REPLAY, Write
+
+ATTEMPTS = 50  # each that is lost to contention was another write's success
+TAKEN = "A training with this `id` or `source_id` was created with another body."
+_REFUSED = "TS001"  # SQLSTATE of refuse_write()
+_WORKOUT = "trainings_workout_fkey"
+_UNNAMED = b"unnamed"  # not empty: that is a training whose creation is not known, and agrees with any
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who asks for a change: the user whose data it is, the token's subject, and the request's id."""
+
+    user_id: UUID
+    actor: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A key that the client sent with a write: `route` is its method and address, `digest` the SHA-256 of its body.
+
+    If-Match is no part of it: the key is judged first.
+    """
+
+    route: str
+    key: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did. `document` is the training as clients read it, None after a delete.
+
+    `created` tells a new training from one that was there already; `replayed` that an Idempotency-Key was answered from
+    what it did before.
+    """
+
+    id: UUID
+    version: int
+    document: bytes | None
+    created: bool = False
+    replayed: bool = False
+
+
+def identity(body: TrainingCreate) -> bytes:
+    """What is kept of a creation, to tell whether another one of its `id` or `source_id` is the same again.
+
+    Without either nobody can send the same again: the service's own id with any body is another.
+    """
+    return _UNNAMED if body.id is None and body.source_id is None else body.digest()
+
+
+class Refused(Exception):
+    """A write with an Idempotency-Key changed nothing, so nothing was kept. `reason` says how things stand."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.reason: list[Any] = orjson.loads(message) if message.startswith("[") else []
+
+
+class TrainingWriter:
+    """Runs the writes of trainings. `topic` is where their events go.
+
+    Every method raises `DatabaseUnavailable` when PostgreSQL is away; a write that was under way then may or may not
+    have been done.
+    """
+
+    def __init__(self, database: Database, topic: str) -> None:
+        self._database = database
+        self._topic = topic
+
+    async def change(
+        self,
+        write: Write,
+        author: Author,
+        parameters: dict[str, Any],
+        refusal: Callable[[str, Sequence[Any]], TrainingServiceError],
+        *,
+        if_match: Sequence[int] | None,
+        key: IdempotencyKey | None,
+        of_deleted: bool = False,
+    ) -> Written:
+        """Change a training as its next version; `if_match` are the versions that it may be at.
+
+        `parameters` are those of `event` and the statement's own; with `fields` among them they are the document's,
+        else what the statement tells. Where it makes nothing of a training that is there, `refusal` says why, by the
+        training's status and the statement's further facts. `of_deleted`: a deleted training is no reason of its own.
+
+        Raises what `refusal` says, `NotFound`, `PreconditionFailed`, `IdempotencyKeyReused`, and what `run` raises.
+        """
+        parameters["if_match"] = None if if_match is None else list(if_match)
+        for _ in range(ATTEMPTS):
+            try:
+                row = (await self.run(write, parameters, key))[0]
+            except Refused as refused:
+                now = refused.reason
+            else:
+                replayed = await self.replayed(row, author)
+                if replayed is not None:
+                    return replayed
+                *made, fields = row[5:10]
+                now = list(row[10:])
+                if made[0] is not None:
+                    return _written(author, parameters, made, fields)
+            version, status, deleted, seen, *facts = now
+            if version is None or (deleted and not of_deleted):
+                raise NotFound("There is no such training.")
+            if if_match is not None and version not in if_match:
+                raise PreconditionFailed(version)
+            if version == seen:
+                raise refusal(status, [deleted, *facts] if of_deleted else facts)
+            # It was changed after this statement's snapshot was taken, so its children are not known: look again.
+        raise DatabaseUnavailable("Too many writes of this training at once.")
+
+    async def run(self, write: Write, parameters: dict[str, Any], key: IdempotencyKey | None) -> list[Row]:
+        """Run a write once. Raises `Refused`, `UnknownExercise` and `UnknownWorkout`."""
+        if key is None:
+            return await self.ask(write.plain, parameters)
+        claim = {"route": key.route, "key": key.key, "key_digest": key.digest}
+        return await self.ask(write.keyed, parameters | claim)
+
+    async def ask(self, statement: str | Prepared, parameters: dict[str, Any]) -> list[Row]:
+        """Run a statement that writes. Raises `Refused`, `UnknownExercise` and `UnknownWorkout`."""
+        try:
+            return await self._database.all(statement, parameters)
+        except psycopg2.errors.ForeignKeyViolation as error:
+            if error.diag.constraint_name == _WORKOUT:
+                raise UnknownWorkout("There is no such workout.", "/workout_id") from error
+            raise UnknownExercise("The catalogue has no such revision of a movement.", "/exercises") from error
+        except psycopg2.errors.CheckViolation as error:
+            # The only check that a validated document can meet: the log has no partition for this month.
+            raise DatabaseUnavailable("The log has no room for this month yet.") from error
+        except psycopg2.DatabaseError as error:
+            if error.pgcode == _REFUSED:
+                raise Refused(error.diag.message_primary or "") from error
+            raise
+
+    async def replayed(self, row: Row, author: Author) -> Written | None:
+        """What the Idempotency-Key was answered before, where it was used before."""
+        taken, same, id_, event_id = row[:4]
+        if not taken:
+            return None
+        if not same:
+            raise IdempotencyKeyReused("The Idempotency-Key was used before with another request.")
+        parameters = {"user_id": author.user_id, "id": id_, "event_id": event_id}
+        logged = await self._database.one(REPLAY, parameters)
+        if logged is None:
+            raise DatabaseUnavailable("The log no longer holds what this Idempotency-Key did.")
+        version, event_type, payload, source_id, created_at, updated_at = logged
+        if event_type == EventType.TRAINING_DELETED:
+            return Written(id_, version, None, replayed=True)
+        fields = orjson.loads(payload)["payload"]
+        for name in ("training_id", "user_id", "source_id", "version", "previous_status"):
+            fields.pop(name, None)
+        document = document_json(
+            id=id_,
+            user_id=author.user_id,
+            source_id=source_id,
+            version=version,
+            fields=orjson.dumps(fields).decode()[1:-1],
+            created_at=created_at,
+            updated_at=updated_at,
+        )
+        return Written(id_, version, document, created=version == 1, replayed=True)
+
+    def event(self, author: Author, id_: UUID, event_type: EventType) -> dict[str, Any]:
+        """The parameters of the log's row that a write makes."""
+        event_id = uuid7()
+        return {
+            "user_id": author.user_id,
+            "id": id_,
+            "event_id": event_id,
+            "event_type": event_type,
+            "topic": self._topic,
+            "actor": author.actor,
+            "request_id": author.request_id,
+            "event_head": f'{{"event_id":"{event_id}","event_type":"{event_type}","timestamp":"',
+            "payload_head": f'","payload":{{"training_id":"{id_}","user_id":"{author.user_id}",',
+        }
+
+    def training(
+        self, author: Author, id_: UUID, event_type: EventType, body: TrainingBody, exercises: str
+    ) -> dict[str, Any]:
+        """The parameters of a write of a whole training, whose exercises `models.trainings.exercises_json` made.
+
+        Raises `Unprocessable` where the event would be too large.
+        """
+        fields = training_fields(body, exercises)
+        if len(fields.encode()) > MAX_EVENT_BYTES:
+            raise Unprocessable(f"The training's event would be larger than {MAX_EVENT_BYTES:,} bytes.")
+        return self.event(author, id_, event_type) | {
+            "status": body.status,
+            "date": body.date,
+            "timezone": body.timezone,
+            "day": body.local_day(),
+            "title": body.title,
+            "duration_seconds": body.duration_seconds,
+            "session_rpe": body.session_rpe,
+            "bodyweight_kg": body.bodyweight_kg,
+            "notes": body.notes,
+            "workout_id": body.workout_id,
+            "workout_version": body.workout_version,
+            "group_external_id": body.group_external_id,
+            "skipped_at": body.skipped_at,
+            "skip_reason": body.skip_reason,
+            "exercises": exercises,
+            "fields": fields,
+        }
+
+
+def _written(author: Author, parameters: dict[str, Any], made: Sequence[Any], told: str | None) -> Written:
+    version, source_id, created_at, updated_at = made
+    fields = parameters.get("fields", told)
+    if fields is None:
+        return Written(parameters["id"], version, None)
+    document = document_json(
+        id=parameters["id"],
+        user_id=author.user_id,
+        source_id=source_id,
+        version=version,
+        fields=fields,
+        created_at=created_at,
+        updated_at=updated_at,
+    )
+    return Written(parameters["id"], version, document)

@@ -1,0 +1,83 @@
+"""What the handlers of versioned documents (trainings, workouts, sessions) share: who writes, entity tags, pages."""
+
+import base64
+import binascii
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from models.fields import moment
+from models.sets import Document
+from storage.training_writes import Author, IdempotencyKey, Written
+from web.routes import Call, Reply, Versions
+
+
+def cursor(date: dt.datetime, id_: UUID) -> str:
+    """Where the page after this document begins."""
+    return base64.urlsafe_b64encode(f"{moment(date)}|{id_}".encode()).decode().rstrip("=")
+
+
+def place(text: str) -> tuple[dt.datetime, UUID]:
+    """The date and id that a cursor stands for."""
+    try:
+        date, id_ = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).split(b"|")
+        return dt.datetime.fromisoformat(date.decode()), UUID(id_.decode())
+    except (ValueError, binascii.Error):
+        raise ValueError("is no cursor of this list") from None
+
+
+def checked(text: str) -> str:
+    """The cursor, if it is one of `cursor`'s. Raises ValueError."""
+    date, id_ = place(text)
+    if date.tzinfo is None or cursor(date, id_) != text:
+        raise ValueError("is no cursor of this list")
+    return text
+
+
+def author(call: Call[Any, Any]) -> Author:
+    """Who asks for the change."""
+    return Author(call.caller.user_id, call.caller.subject, call.request_id)
+
+
+def key(call: Call[Any, Any], route: str, body: Document) -> IdempotencyKey | None:
+    """The Idempotency-Key of the request, with what it is good for; None without one."""
+    given = call.idempotency_key
+    return None if given is None else IdempotencyKey(route, given, body.digest())
+
+
+def if_match(call: Call[Any, Any]) -> list[int] | None:
+    """The versions that may be changed; None where any may."""
+    versions: Versions | None = call.if_match
+    return None if versions == "*" else versions
+
+
+def tag(version: int) -> str:
+    """A version as an entity tag."""
+    return f'"{version}"'
+
+
+def headers(written: Written) -> dict[str, str]:
+    """The headers of a written document's answer."""
+    known = {"ETag": tag(written.version)}
+    if written.replayed:
+        known["Idempotent-Replayed"] = "true"
+    return known
+
+
+def changed(call: Call[Any, Any], written: Written) -> Reply:
+    """The answer to a change of a training."""
+    call.services.wake()
+    return Reply(200, written.document or b"", headers(written))
+
+
+def page(call: Call[Any, Any], items: Sequence[object], cursor: str | None) -> Reply:
+    """One page of a list; `cursor` is where the next one begins, None on the last one."""
+    document: dict[str, object] = {"items": items}
+    headers = {}
+    if cursor is not None:
+        document["next_cursor"] = cursor
+        headers["Link"] = call.link("next", cursor=cursor)
+    return Reply(200, orjson.dumps(document), headers)
