@@ -408,12 +408,13 @@ class Relay:
             return False
         outcome = await self._while_renewing(self._producer.publish((), self._may_send))
         self._note(outcome, 0)
+        self._prepared = outcome.error is None  # publishing meets the topics of its events only
         if outcome.error is not None:
             if self.state.error != _text(outcome.error):
                 log.warning("the broker is not ready: %s", _text(outcome.error))
             self._say(error=_text(outcome.error))
             self._prepare_at = self._clock() + LONGEST_DELAY
-        return outcome.error is None
+        return self._prepared
 
     def _not_held(self, rows: Sequence[LogRow]) -> Sequence[LogRow]:
         if not self._held:
@@ -430,7 +431,6 @@ class Relay:
         )
 
     def _note(self, outcome: Outcome, acknowledged: int) -> None:
-        self._prepared = self._prepared or outcome.error is None
         if acknowledged:
             state, now = self.state, self._clock()
             count = state.published + acknowledged
