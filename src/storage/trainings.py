@@ -234,6 +234,7 @@ def _not_restored(_: str, facts: Sequence[Any]) -> Conflict:
 
 
 def stored_training(user_id: UUID, row: Sequence[Any]) -> Stored:
+    """The training that a row of `training_statements.STORED` tells of."""
     id_, source_id, version, date, created_at, updated_at, deleted_at, fields = row
     document = document_json(
         id=id_,

@@ -33,7 +33,7 @@ from models.workouts import (
 )
 from storage.database import Database, Row
 from storage.training_statements import Write
-from storage.training_writes import ATTEMPTS, Author, IdempotencyKey, Refused, TrainingWriter, Written
+from storage.training_writes import ATTEMPTS, TAKEN, Author, IdempotencyKey, Refused, TrainingWriter, Written
 from storage.trainings import Change, stored_training
 from storage.workout_statements import CREATE, DELETE, LIST, PLAN, READ, REPLAY, UPDATE, VERSION, VERSIONS
 
@@ -308,7 +308,7 @@ class WorkoutPlans:
                 return Written(id_, 1, document, created=True)
             if same is not None:
                 if len(rows) > 1 or not same:
-                    raise IdentityConflict("A training with this `id` or `source_id` was created with another body.")
+                    raise IdentityConflict(TAKEN)
                 found = stored_training(author.user_id, existing)
                 return Written(found.id, found.version, found.document)
             if not there:

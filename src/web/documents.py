@@ -12,6 +12,7 @@ import orjson
 from models.fields import moment
 from models.sets import Document
 from storage.training_writes import Author, IdempotencyKey, Written
+from storage.trainings import Change
 from web.routes import Call, Reply, Versions
 
 
@@ -71,6 +72,37 @@ def changed(call: Call[Any, Any], written: Written) -> Reply:
     """The answer to a change of a training."""
     call.services.wake()
     return Reply(200, written.document or b"", headers(written))
+
+
+def served(call: Call[Any, Any], version: int, document: bytes) -> Reply:
+    """The document at that version, or 304 where the client has it."""
+    known = call.if_none_match
+    if known is not None and (known == "*" or version in known):
+        return Reply(304, headers={"ETag": tag(version)})
+    return Reply(200, document, {"ETag": tag(version)})
+
+
+def created(call: Call[Any, Any], written: Written, address: str) -> Reply:
+    """The answer to a creation of the document at `address`: 200 where it was there already."""
+    call.services.wake()
+    return Reply(201 if written.created else 200, written.document or b"", headers(written) | {"Location": address})
+
+
+def deleted(call: Call[Any, Any], written: Written) -> Reply:
+    """The answer to a deletion."""
+    call.services.wake()
+    return Reply(204, headers={"Idempotent-Replayed": "true"} if written.replayed else {})
+
+
+def changes(call: Call[Any, Any], found: Sequence[Change], limit: int) -> Reply:
+    """One page of a document's history, of which `found` are `limit` changes and the one after them, if there is."""
+    items = [
+        {"version": change.version, "actor": change.actor}
+        | ({"request_id": change.request_id} if change.request_id else {})
+        | {"event": orjson.Fragment(change.event)}
+        for change in found[:limit]
+    ]
+    return page(call, items, str(found[limit - 1].version) if len(found) > limit else None)
 
 
 def page(call: Call[Any, Any], items: Sequence[object], cursor: str | None) -> Reply:

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Self
 
@@ -55,20 +56,14 @@ async def create(call: Call[SessionCreate, None]) -> Reply:
         planned = await Sessions(call.services.database).planned(user, body.workout_id, body.workout_version)
     trainings = Trainings(call.services.database, call.services.settings.events_topic)
     written = await trainings.create(documents.author(call), id_, body, exercises, key=key)
-    call.services.wake()
-    headers = documents.headers(written) | {"Location": f"{path}/{written.id}"}
     session = Session(written.version, written.document or b"", planned)
-    return Reply(201 if written.created else 200, _document(session), headers)
+    return documents.created(call, replace(written, document=_document(session)), f"{path}/{written.id}")
 
 
 async def read(call: Call[None, None]) -> Reply:
     """GET /users/{userId}/sessions/{id}."""
     session = await Sessions(call.services.database).read(call.caller.user_id, call.path["id"])
-    headers = {"ETag": documents.tag(session.version)}
-    known = call.if_none_match
-    if known is not None and (known == "*" or session.version in known):
-        return Reply(304, headers=headers)
-    return Reply(200, _document(session), headers)
+    return documents.served(call, session.version, _document(session))
 
 
 async def list_(call: Call[None, SessionQuery]) -> Reply:

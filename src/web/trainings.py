@@ -66,19 +66,13 @@ async def create(call: Call[TrainingCreate, None]) -> Reply:
     written = await _trainings(call).create(
         documents.author(call), id_, call.body, exercises, key=documents.key(call, f"POST {PATH}", call.body)
     )
-    call.services.wake()
-    headers = documents.headers(written) | {"Location": f"{PATH}/{written.id}"}
-    return Reply(201 if written.created else 200, written.document or b"", headers)
+    return documents.created(call, written, f"{PATH}/{written.id}")
 
 
 async def read(call: Call[None, None]) -> Reply:
     """GET /trainings/{id}."""
     stored = await _trainings(call).read(call.caller.user_id, call.path["id"])
-    headers = {"ETag": documents.tag(stored.version)}
-    known = call.if_none_match
-    if known is not None and (known == "*" or stored.version in known):
-        return Reply(304, headers=headers)
-    return Reply(200, stored.document, headers)
+    return documents.served(call, stored.version, stored.document)
 
 
 async def list_(call: Call[None, TrainingQuery]) -> Reply:
@@ -123,9 +117,7 @@ async def delete(call: Call[None, None]) -> Reply:
         if_match=documents.if_match(call),
         key=documents.key(call, f"DELETE {PATH}/{id_}", Document()),
     )
-    call.services.wake()
-    headers = {"Idempotent-Replayed": "true"} if written.replayed else {}
-    return Reply(204, headers=headers)
+    return documents.deleted(call, written)
 
 
 async def reopen(call: Call[None, None]) -> Reply:
@@ -158,14 +150,7 @@ async def history(call: Call[None, HistoryQuery]) -> Reply:
     found = await _trainings(call).history(
         call.caller.user_id, call.path["id"], after=query.cursor or 0, limit=query.limit + 1
     )
-    page = found[: query.limit]
-    items = [
-        {"version": change.version, "actor": change.actor}
-        | ({"request_id": change.request_id} if change.request_id else {})
-        | {"event": orjson.Fragment(change.event)}
-        for change in page
-    ]
-    return documents.page(call, items, str(page[-1].version) if len(found) > query.limit else None)
+    return documents.changes(call, found, query.limit)
 
 
 def _trainings(call: Call[Any, Any]) -> Trainings:

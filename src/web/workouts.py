@@ -48,19 +48,13 @@ async def create(call: Call[WorkoutCreate, None]) -> Reply:
     written = await _workouts(call).create(
         documents.author(call), id_, call.body, exercises, key=documents.key(call, f"POST {PATH}", call.body)
     )
-    call.services.wake()
-    headers = documents.headers(written) | {"Location": _address(call.caller.user_id, written.id)}
-    return Reply(201 if written.created else 200, written.document or b"", headers)
+    return documents.created(call, written, _address(call.caller.user_id, written.id))
 
 
 async def read(call: Call[None, None]) -> Reply:
     """GET /users/{userId}/workouts/{id}."""
     stored = await _workouts(call).read(call.caller.user_id, call.path["id"])
-    headers = {"ETag": documents.tag(stored.version)}
-    known = call.if_none_match
-    if known is not None and (known == "*" or stored.version in known):
-        return Reply(304, headers=headers)
-    return Reply(200, stored.document, headers)
+    return documents.served(call, stored.version, stored.document)
 
 
 async def list_(call: Call[None, WorkoutQuery]) -> Reply:
@@ -102,8 +96,7 @@ async def delete(call: Call[None, None]) -> Reply:
         if_match=documents.if_match(call),
         key=documents.key(call, f"DELETE {PATH}/{id_}", Document()),
     )
-    call.services.wake()
-    return Reply(204, headers={"Idempotent-Replayed": "true"} if written.replayed else {})
+    return documents.deleted(call, written)
 
 
 async def versions(call: Call[None, HistoryQuery]) -> Reply:
@@ -112,14 +105,7 @@ async def versions(call: Call[None, HistoryQuery]) -> Reply:
     found = await _workouts(call).versions(
         call.caller.user_id, call.path["id"], after=query.cursor or 0, limit=query.limit + 1
     )
-    page = found[: query.limit]
-    items = [
-        {"version": change.version, "actor": change.actor}
-        | ({"request_id": change.request_id} if change.request_id else {})
-        | {"event": orjson.Fragment(change.event)}
-        for change in page
-    ]
-    return documents.page(call, items, str(page[-1].version) if len(found) > query.limit else None)
+    return documents.changes(call, found, query.limit)
 
 
 async def version(call: Call[None, None]) -> Reply:
@@ -141,9 +127,7 @@ async def plan(call: Call[WorkoutPlan, None]) -> Reply:
         body,
         key=documents.key(call, f"POST {PATH}/{workout_id}/trainings", body),
     )
-    call.services.wake()
-    headers = documents.headers(written) | {"Location": f"{trainings.PATH}/{written.id}"}
-    return Reply(201 if written.created else 200, written.document or b"", headers)
+    return documents.created(call, written, f"{trainings.PATH}/{written.id}")
 
 
 def _workouts(call: Call[Any, Any]) -> Workouts:
