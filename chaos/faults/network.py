@@ -59,32 +59,53 @@ for _leg, _server in Legs.items():
 
 
 async def _lose_some(stack: Stack, proxy: Proxy, to: Callable[[bytes], bool]) -> None:
-    """Lose about every seventh of such answers, for a while."""
-    before = stack.crashes
+    """Lose about every seventh of such answers, for a while, and until one was lost."""
+    lost = 0
 
     def chosen(data: bytes) -> bool:
+        nonlocal lost
         if to(data) and stack.random.random() < 0.15:
+            lost += 1
             stack.crashes += 1
             return True
         return False
 
     proxy.lose_answers(chosen)
     await asyncio.sleep(_SECONDS)
+    await stack.until(lambda: lost, 30, "such an answer was lost")
     proxy.heal()
-    assert stack.crashes > before, "no such answer was seen"
 
 
-@fault("commit-unanswered", "PostgreSQL commits a write, and its answer is lost with the connection", "postgres leg")
+@fault(
+    "commit-unanswered",
+    "PostgreSQL commits a write, and its answer is lost with the connection",
+    "postgres leg",
+    "postgres",
+)
 async def commit_unanswered(stack: Stack, load: Load) -> None:
     await _lose_some(stack, stack.servers.postgres_proxy, lambda data: b"EXECUTE training_" in data)
 
 
-@fault("fold-unanswered", "PostgreSQL commits a fold, and its answer is lost with the connection", "postgres leg")
+@fault(
+    "fold-unanswered",
+    "PostgreSQL commits a fold, and its answer is lost with the connection",
+    "postgres leg",
+    "postgres",
+    "broker leg",
+    "broker",
+)
 async def fold_unanswered(stack: Stack, load: Load) -> None:
     await _lose_some(stack, stack.servers.postgres_proxy, lambda data: b"INSERT INTO analytics.users" in data)
 
 
-@fault("ack-unanswered", "Kafka stores a batch, and its acknowledgement is lost with the connection", "broker leg")
+@fault(
+    "ack-unanswered",
+    "Kafka stores a batch, and its acknowledgement is lost with the connection",
+    "broker leg",
+    "broker",
+    "postgres leg",
+    "postgres",
+)
 async def ack_unanswered(stack: Stack, load: Load) -> None:
     produce = _PRODUCE.to_bytes(2, "big")
     await _lose_some(stack, stack.servers.kafka_proxy, lambda data: data[4:6] == produce)
