@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, cast
+from uuid import uuid4
 
 import faust
 from aiohttp import web
@@ -96,6 +98,8 @@ class App(faust.App):
             web_bind=web_host,
             web_port=web_port,
             web_application_options=dict(web_options or {}),
+            # Nobody else listens there: a member of this name is this worker, or one that was here before it.
+            broker_client_id=f"{id}/{socket.gethostname()}/{web_host}:{web_port or uuid4().hex}",
             broker_session_timeout=session_timeout,
             broker_heartbeat_interval=heartbeat_interval,
             broker_rebalance_timeout=rebalance_timeout,

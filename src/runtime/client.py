@@ -11,8 +11,10 @@ from uuid import uuid4
 import aiokafka.client
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 CONNECT_PAUSE = 1.0  # seconds between attempts to find the brokers
 COMMIT_TIMEOUT = 3.0  # seconds; a commit that takes longer is made again
 LEAVE_TIMEOUT = 2.0  # seconds that leaving the group may take
+COORDINATOR_PAUSE = 0.1  # seconds between two questions to a coordinator that is not ready
+PREDECESSOR_TIMEOUT = 3.0  # seconds that taking a dead predecessor out of the group may take
 SEEK_TIMEOUT = 10.0  # seconds that asking for the committed offsets may take
 FETCH_WAIT = 50  # milliseconds
 
@@ -59,6 +63,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     F1, F2: the start waits for the brokers; upstream raises, which ends the worker (faust-streaming/faust#324).
     F3: no call into aiokafka lasts for ever. It retries commits without end while the broker is away or the topic gone,
     and each such call holds one of the two workers that serve this thread; upstream crashes on what a commit raises.
+    A worker that died and was started again does not wait until its group has noticed the death.
     """
 
     mundane_level = "debug"
@@ -79,6 +84,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 log.warning("waiting for Kafka: %s", access.refused or error)
                 found = False
             if found:
+                await self._remove_predecessor(consumer)
                 self._consumer = consumer
                 self.time_started = time.monotonic()
                 return
@@ -94,6 +100,38 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             stop = asyncio.ensure_future(consumer.stop())
             await asyncio.wait([stop], timeout=LEAVE_TIMEOUT)
             stop.cancel()
+
+    async def _remove_predecessor(self, consumer: Any) -> None:
+        """Take a worker that died at this address out of the group, before this one joins it.
+
+        Else the group waits for the dead member for its whole session, and once more if it died while joining, when
+        Kafka takes it for joined. Its client id names the address that this process listens at by now, so no other
+        process can be that member. A broker that does not know how, or is away, is no reason to wait: then the group
+        notices the death by itself.
+        """
+        coordinator = consumer._coordinator
+        try:
+            async with asyncio.timeout(PREDECESSOR_TIMEOUT):
+                for member_id, client_id, *_ in await self._members(coordinator):
+                    if client_id == self.app.conf.broker_client_id:
+                        log.info("taking the worker that was here before, %s, out of the group", member_id)
+                        await coordinator._send_req(LeaveGroupRequest(coordinator.group_id, member_id))
+        except (KafkaError, TimeoutError) as error:
+            log.info("the group may wait for a worker that was here before: %r", error)
+
+    @staticmethod
+    async def _members(coordinator: Any) -> Any:
+        """The group's members, as Kafka describes them: member id, client id, and more."""
+        while True:
+            await coordinator.ensure_coordinator_known()
+            answer = await coordinator._send_req(DescribeGroupsRequest([coordinator.group_id]))
+            ((code, _, _, _, _, members, *_),) = answer.groups
+            error = for_code(code)
+            if error is NoError:
+                return members
+            if not error.retriable:
+                raise error
+            await asyncio.sleep(COORDINATOR_PAUSE)  # it has just become the group's coordinator
 
     @property
     def client(self) -> Any:

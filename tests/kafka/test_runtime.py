@@ -38,6 +38,25 @@ def test_another_worker_takes_over_from_one_that_is_killed(broker: KafkaAddress,
     eventually(lambda: settled(second))
 
 
+def test_a_worker_that_died_and_is_started_again_waits_for_no_session(
+    broker: KafkaAddress, start: Start, name: str
+) -> None:
+    """Its predecessor, and one that died while it joined, would be waited for until their sessions end: a minute."""
+    there = Broker(broker.bootstrap)
+    there.create(name)
+    patient = {"session_timeout": 60.0, "rebalance_timeout": 60.0, "request_timeout": 70.0}
+    first, second = start(broker.bootstrap, **patient), start(broker.bootstrap, **patient)
+    eventually(lambda: settled(first, second))
+
+    for _ in range(3):
+        first.kill()
+        first.start()
+        time.sleep(0.5)
+    there.send(name, numbers(100))
+    eventually(lambda: first.values() | second.values() == set(numbers(100)), TAKEOVER)
+    eventually(lambda: settled(first, second))
+
+
 def test_a_worker_stopped_beyond_its_session_joins_again_and_goes_on(
     broker: KafkaAddress, start: Start, name: str
 ) -> None:
