@@ -255,9 +255,9 @@ class _Recorder:
     def __init__(self) -> None:
         self.sent: list[tuple[Any, Any]] = []
 
-    async def one(self, sql: Any, parameters: Any) -> tuple[int]:
+    async def all(self, sql: Any, parameters: Any) -> list[Any]:
         self.sent.append((sql, parameters))
-        return (0,)
+        return []
 
 
 async def _ready(urls: DatabaseUrls, trainings: Sequence[FoldedTraining]) -> float:

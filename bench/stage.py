@@ -46,7 +46,11 @@ class Stage:
     def settings(self, urls: DatabaseUrls, **more: object) -> Settings:
         """Settings of a service on that database, with a topic and a consumer group of its own."""
         own = uuid4().hex[:8]
-        topics = {"events_topic": f"bench_{own}", "workout_events_topic": f"bench_{own}_workouts"}
+        topics = {
+            "events_topic": f"bench_{own}",
+            "workout_events_topic": f"bench_{own}_workouts",
+            "exercise_events_topic": f"bench_{own}_exercises",
+        }
         values = {**topics, "consumer_group": f"bench_{own}", **more}
         return Settings.model_validate(
             {
@@ -60,8 +64,8 @@ class Stage:
 
     def worker(self, urls: DatabaseUrls, settings: Settings, **more: object) -> Worker:
         """A worker with those settings, not started; `more` are settings that differ."""
-        same = {"events_topic", "workout_events_topic", "consumer_group", "topic_partitions", "relay_enabled"}
-        values = settings.model_dump(include=same)
+        topics = {"events_topic", "workout_events_topic", "exercise_events_topic"}
+        values = settings.model_dump(include=topics | {"consumer_group", "topic_partitions", "relay_enabled"})
         return new_worker(
             self.folder, urls=urls, bootstrap=self.broker.bootstrap, idempotent=True, **{**values, **more}
         )
@@ -75,7 +79,7 @@ def stage(folder: Path, *, quick: bool) -> Iterator[Stage]:
     try:
         _make_owner(server.url())
         with Databases(server.url(), owner="postgres") as databases:
-            broker = new_broker(new_folder(folder, "broker"))
+            broker = new_broker(new_folder(folder, "broker"), steady=True)
             broker.start()
             try:
                 yield Stage(folder, databases, broker, quick)

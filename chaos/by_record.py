@@ -11,12 +11,12 @@ _FIGURES = """sets, reps, hard_sets, external_load_kg, system_load_kg, system_lo
     time_under_tension_seconds"""
 BY_RECORD = {
     "exercise": (
-        f"""SELECT s.user_id, s.training_id, s.exercise_position, s.name, s.exercise, s.exercise_revision, s.day,
-            {_SETS},
+        f"""SELECT s.user_id, s.training_id, s.exercise_position, s.name, s.exercise, s.own_exercise,
+            s.exercise_revision, s.day, {_SETS},
             max(s.weight_kg) FILTER (WHERE s.reps > 0 OR s.duration_seconds > 0 AND coalesce(s.distance_m, 0) = 0)
-        FROM analytics.sets s GROUP BY 1, 2, 3, 4, 5, 6, 7""",
-        f"""SELECT user_id, training_id, position, name, exercise, exercise_revision, day, {_FIGURES}, max_weight_kg
-        FROM analytics.exercise_volume""",
+        FROM analytics.sets s GROUP BY 1, 2, 3, 4, 5, 6, 7, 8""",
+        f"""SELECT user_id, training_id, position, name, exercise, own_exercise, exercise_revision, day, {_FIGURES},
+            max_weight_kg FROM analytics.exercise_volume""",
     ),
     "session": (
         f"""SELECT t.user_id, t.id, t.version, t.day, t.date, t.timezone, {_SETS}, t.duration_seconds, t.session_rpe,

@@ -4,18 +4,26 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import psycopg2
 from psycopg2.extras import RealDictCursor
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from agents.volume_audit import Verification, verify
 from analytics.volume import Fractions
 from chaos.by_record import BY_RECORD
-from chaos.history import content_digest
-from models.events import TrainingEvent
+from chaos.history import (
+    Aggregate,
+    Type,
+    content_digest,
+    naming_digest,
+    own_digest,
+    set_digest,
+    workout_digest,
+)
+from models.events import ExerciseEvent, TrainingEvent, WorkoutEvent
 from storage.database import Database
 from storage.volume_statements import COLUMNS, KEYS
 from tests.support.topic import Record, read_topic
@@ -24,11 +32,49 @@ Row = Mapping[str, Any]
 Rows = Mapping[tuple[Any, ...], Row]  # by the columns of the table's key
 
 _LOG = """
-SELECT event_id::text, user_id::text, aggregate_id::text, version, request_id, payload, seq FROM outbox WHERE topic = %s
+SELECT event_id::text, user_id::text, aggregate_type, aggregate_id::text, version, request_id, payload, seq FROM outbox
 """
 _SKIPPED = "SELECT o.event_id::text FROM outbox_quarantine q JOIN outbox o USING (seq) WHERE q.state = 'skipped'"
-_TRAININGS = "SELECT user_id::text, id::text, version FROM trainings"
+_ACCESSES = "SELECT user_id::text, coach_id::text, group_external_id, request_id, scope FROM access_log"
+_MEMBERSHIPS = "SELECT user_id::text, group_external_id, scopes FROM memberships WHERE revoked_at IS NULL"
 _FRACTIONS = "SELECT slug, revision, bw_fraction FROM exercises"
+
+# The documents of the tables of record, as far as `content_digest` and `workout_digest` look at them.
+_RECORDS: Mapping[Type, str] = {
+    "training": """
+SELECT t.user_id::text, t.id::text, t.version, t.deleted_at IS NOT NULL, row_to_json(d)
+FROM trainings t, LATERAL (
+    SELECT t.status, t.date, t.duration_seconds, t.session_rpe, t.bodyweight_kg, t.title, t.notes, t.group_external_id,
+           t.hidden, coalesce((
+        SELECT json_agg(row_to_json(e) ORDER BY e.position) FROM (
+            SELECT x.name, x.position, coalesce((
+                SELECT json_agg(row_to_json(s)) FROM training_sets s
+                WHERE s.user_id = t.user_id AND s.training_id = t.id AND s.exercise_id = x.id), '[]') AS sets
+            FROM training_exercises x WHERE x.user_id = t.user_id AND x.training_id = t.id
+        ) e), '[]') AS exercises
+) d
+""",
+    "workout": """
+SELECT w.user_id::text, w.id::text, w.version, w.deleted_at IS NOT NULL, row_to_json(d)
+FROM workouts w, LATERAL (
+    SELECT w.name, w.notes, w.group_external_id, coalesce((
+        SELECT json_agg(row_to_json(e) ORDER BY e.position) FROM workout_exercises e
+        WHERE e.user_id = w.user_id AND e.workout_id = w.id), '[]') AS exercises
+) d
+""",
+    # Each name with the slug that it means, whether that is the user's own, and a revision of the catalogue's.
+    "exercise": """
+SELECT n.user_id::text, n.user_id::text, n.version, false, json_build_object('names', coalesce((
+    SELECT json_object_agg(
+        a.name, json_build_array(coalesce(a.exercise, a.own), a.own IS NOT NULL, a.exercise_revision))
+    FROM exercise_aliases a WHERE a.user_id = n.user_id), '{}'))
+FROM exercise_namings n
+""",
+}
+
+Event = TrainingEvent | WorkoutEvent | ExerciseEvent
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_TYPES: Mapping[type[Event], Type] = {TrainingEvent: "training", WorkoutEvent: "workout", ExerciseEvent: "exercise"}
 
 
 @dataclass(frozen=True)
@@ -36,48 +82,99 @@ class Logged:
     """One row of the log."""
 
     event_id: str
-    user_id: str
-    training_id: str
+    aggregate: Aggregate
     version: int
     request_id: str | None
     payload: str
     seq: int
 
     @cached_property
-    def digest(self) -> str:
-        """`content_digest` of the training after the change."""
-        return content_digest(orjson.loads(self.payload)["payload"])
+    def event(self) -> Mapping[str, Any]:
+        """The event itself."""
+        event: dict[str, Any] = orjson.loads(self.payload)
+        return event
+
+    @property
+    def deletes(self) -> bool:
+        """Whether nothing is left of the aggregate after the change."""
+        return self.event["event_type"] in ("training_deleted", "workout_deleted")
+
+    @cached_property
+    def digests(self) -> frozenset[str]:
+        """Of all that a client may have said with the change: the whole, or a part of it."""
+        said = self.event["payload"]
+        if self.aggregate.type == "exercise":
+            movement = said.get("exercise")
+            names = {naming_digest(name, movement) for name in said["names"]}
+            return frozenset(names | ({own_digest(movement)} if movement else set()))
+        whole = document_digest(self.aggregate.type, said)
+        if self.aggregate.type == "workout":
+            return frozenset({whole})
+        sets = (set_ for exercise in said["exercises"] for set_ in exercise["sets"])
+        return frozenset({whole, *(set_digest(set_["id"], set_) for set_ in sets)})
+
+
+def document_digest(type_: str, document: Mapping[str, Any]) -> str:
+    """The digest of a training or workout."""
+    return workout_digest(document) if type_ == "workout" else content_digest(document)
+
+
+class Stored(NamedTuple):
+    """An aggregate in the tables of record. `document` is what clients say of it, as far as it is there."""
+
+    version: int
+    deleted: bool
+    document: Mapping[str, Any]
+
+
+class Access(NamedTuple):
+    """What an athlete's log tells of one statement that was run for a coach."""
+
+    user_id: str
+    coach: str
+    group: str
+    request_id: str
+    scope: str
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One record of the topic that is an event of a training."""
+    """One record of a topic that is an event."""
 
     record: Record
-    event_id: str
-    training_id: str
-    version: int
+    event: Event
     request_id: str | None
     seq: int | None
     """The event's place in the log, by its header."""
 
     @classmethod
     def of(cls, record: Record) -> "Seen | None":
-        """None where the record is no event of a training."""
+        """None where the record is no event."""
         headers = dict(record.headers)
         try:
-            event = TrainingEvent.model_validate_json(record.value or b"")
+            event = _EVENT.validate_json(record.value or b"")
         except ValidationError:
             return None
         request_id, seq = headers.get("ce_requestid"), headers.get("ce_logseq")
         return cls(
-            record,
-            str(event.event_id),
-            str(event.payload.training_id),
-            event.payload.version,
-            None if request_id is None else request_id.decode(),
-            None if seq is None else int(seq),
+            record, event, None if request_id is None else request_id.decode(), None if seq is None else int(seq)
         )
+
+    @property
+    def event_id(self) -> str:
+        """The same of every copy."""
+        return str(self.event.event_id)
+
+    @property
+    def aggregate(self) -> Aggregate:
+        """What it is of."""
+        payload = self.event.payload
+        return Aggregate(_TYPES[type(self.event)], str(payload.user_id), str(payload.aggregate_id))
+
+    @property
+    def version(self) -> int:
+        """The aggregate's, after the change."""
+        return self.event.payload.version
 
     @property
     def replayed(self) -> bool:
@@ -91,11 +188,16 @@ class Evidence:
 
     log: Mapping[str, Logged]
     """By event id."""
-    records: Sequence[Record]
+    records: Mapping[str, Sequence[Record]]
+    """Of each topic, by the type of the aggregates whose events it is for."""
     skipped: frozenset[str] = frozenset()
     """Ids of the events that the broker refused and that somebody gave up."""
-    trainings: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """The version of each training of the tables of record, by user and id."""
+    stored: Mapping[Aggregate, Stored] = field(default_factory=dict)
+    """The tables of record."""
+    accesses: frozenset[Access] = frozenset()
+    """What was run for coaches."""
+    memberships: Mapping[Aggregate, frozenset[str]] = field(default_factory=dict)
+    """The scopes of those that stand."""
     tables: Mapping[str, Rows] = field(default_factory=dict)
     """The derived tables."""
     fractions: Fractions = field(default_factory=dict)
@@ -105,9 +207,11 @@ class Evidence:
     """Of `training analytics verify`."""
 
 
-async def gather(owner_url: str, bootstrap: str, topic: str) -> Evidence:
+async def gather(owner_url: str, bootstrap: str, topics: Mapping[Type, str]) -> Evidence:
     """Read everything; nothing may be writing, relaying or folding."""
-    records = await read_topic(bootstrap, topic)
+    records: dict[str, Sequence[Record]] = {
+        type_: await read_topic(bootstrap, topic) for type_, topic in topics.items()
+    }
     database = Database(owner_url, statement_timeout=120.0)
     try:
         verification = await verify(database)
@@ -123,10 +227,19 @@ async def gather(owner_url: str, bootstrap: str, topic: str) -> Evidence:
                 return cursor.fetchall()
 
             return Evidence(
-                log=_by_id(ask(_LOG, topic)),
+                log=_by_id(ask(_LOG)),
                 records=records,
                 skipped=frozenset(event_id for (event_id,) in ask(_SKIPPED)),
-                trainings={(user_id, training_id): version for user_id, training_id, version in ask(_TRAININGS)},
+                stored={
+                    Aggregate(type_, user_id, id_): Stored(*row)
+                    for type_, sql in _RECORDS.items()
+                    for user_id, id_, *row in ask(sql)
+                },
+                accesses=frozenset(Access(*row) for row in ask(_ACCESSES)),
+                memberships={
+                    Aggregate("membership", user_id, group): frozenset(scopes)
+                    for user_id, group, scopes in ask(_MEMBERSHIPS)
+                },
                 tables={table: _table(connection, table) for table in COLUMNS},
                 fractions={(slug, revision): fraction for slug, revision, fraction in ask(_FRACTIONS)},
                 by_record={
@@ -143,14 +256,16 @@ def read_log(owner_url: str, topic: str) -> dict[str, Logged]:
     connection = psycopg2.connect(owner_url)
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(_LOG, (topic,))
+            cursor.execute(f"{_LOG} WHERE topic = %s", (topic,))
             return _by_id(cursor.fetchall())
     finally:
         connection.close()
 
 
 def _by_id(rows: Sequence[tuple[Any, ...]]) -> dict[str, Logged]:
-    return {row[0]: Logged(*row) for row in rows}
+    return {
+        event_id: Logged(event_id, Aggregate(type_, user_id, id_), *row) for event_id, user_id, type_, id_, *row in rows
+    }
 
 
 def _table(connection: Any, table: str) -> Rows:

@@ -5,17 +5,71 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
-Kind = Literal["create", "correct", "delete", "import"]
+Type = Literal["training", "workout", "exercise", "membership"]
+Kind = Literal[
+    "create",
+    "correct",
+    "delete",
+    "import",
+    "session",
+    "set",
+    "reopen",
+    "restore",
+    "batch",
+    "plan",
+    "workout-create",
+    "workout-change",
+    "workout-delete",
+    "own-create",
+    "own-change",
+    "own-delete",
+    "alias-set",
+    "alias-remove",
+    "accept",
+    "restrict",
+    "revoke",
+    "coach-create",
+    "coach-change",
+    "coach-delete",
+    "coach-plan",
+    "group-workout",
+    "group-training",
+]
 Outcome = Literal["ok", "failed", "unknown"]
+
+# A 200 to one of these says that it was there already, and answers it as it is now.
+CREATIONS: frozenset[Kind] = frozenset(
+    {
+        *("create", "import", "session", "batch", "plan", "workout-create"),
+        *("coach-create", "coach-plan", "group-workout", "group-training"),
+    }
+)
+# Trainings made from workouts.
+PLANS: frozenset[Kind] = frozenset({"plan", "coach-plan", "group-training"})
+
+
+class Aggregate(NamedTuple):
+    """What has versions, each with its row of the log."""
+
+    type: str
+    """As the log names it: one of `Type`, where nothing is wrong. All that a user says of exercises is one, which has
+    the user's id. Memberships have no log; their id is the group's."""
+    user_id: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that wants to change one training, and its answer. A repetition of a request is a call of its own.
+    """One request that wants to change one aggregate, and its answer. A repetition of a request is a call of its own.
+
+    A request that wants to change several is a call for each of them, under one number.
 
     The request carries `request_id` as X-Request-Id, by which the judge finds the call's row in the log. `outcome`:
 
@@ -27,11 +81,12 @@ class Call:
     client: str
     """Who asked: letters and digits, different for each client of a history."""
     number: int
-    """Counts the calls of this client."""
+    """Counts the requests of this client."""
     kind: Kind
     user_id: str
-    training_id: str | None
-    """None where a creation without a client's id was not answered."""
+    """Whose aggregate it is."""
+    id: str | None
+    """The aggregate's; None where a creation without a client's id was not answered."""
     began: float
     """Monotonic seconds."""
     ended: float
@@ -43,16 +98,33 @@ class Call:
     """Idempotency-Key."""
     if_match: int | None = None
     version: int | None = None
-    """The version that was answered (ETag); None after a delete."""
+    """The version that was answered (ETag); None after a delete, and where the ETag is not the aggregate's."""
     digest: str | None = None
-    """`content_digest` of the body that was sent; None of a delete."""
+    """Of what was sent, as one of `Logged.digests`; None where nothing was."""
     replayed: bool = False
-    """The answer says that it is an earlier one's: Idempotent-Replayed, or 200 to a POST."""
+    """The answer says that it is an earlier one's: Idempotent-Replayed, or 200 to a creation."""
+    type: Type = "training"
+    several: bool = False
+    """Whether the request wants to change others too."""
+    coach: str | None = None
+    """Who asks for another user, by their leave."""
+    group: str | None = None
+    """The group in whose name the coach asks."""
 
     @property
     def request_id(self) -> str:
-        """Unlike any other call's of the history."""
+        """Unlike any other request's of the history."""
         return f"chaos.{self.client}.{self.number}"
+
+    @property
+    def creates(self) -> bool:
+        """Whether it wants to make the aggregate."""
+        return self.kind in CREATIONS
+
+    @property
+    def aggregate(self) -> Aggregate | None:
+        """What it wants to change; None where nobody told the client."""
+        return None if self.id is None else Aggregate(self.type, self.user_id, self.id)
 
 
 @dataclass(slots=True)
@@ -149,22 +221,60 @@ def content_digest(document: Mapping[str, Any]) -> str:
     exercises = [
         [
             exercise["name"],
-            [
-                [_number(set_.get(name) or 0) for name in ("weight", "reps", "duration_seconds")]
-                for set_ in sorted(exercise.get("sets", ()), key=lambda set_: int(set_.get("order") or 0))
-            ],
+            [_set(set_) for set_ in sorted(exercise.get("sets", ()), key=lambda set_: int(set_.get("order") or 0))],
         ]
         for exercise in document.get("exercises", ())
     ]
-    said = [
+    return _digest(
         document.get("status", "PLANNED"),
         dt.datetime.fromisoformat(document["date"]).timestamp(),
         *(_number(document.get(name)) for name in ("duration_seconds", "session_rpe", "bodyweight_kg")),
-        *(document.get(name) for name in ("title", "notes")),
+        *(document.get(name) for name in ("title", "notes", "group_external_id")),
+        bool(document.get("hidden")),
         exercises,
+    )
+
+
+def set_digest(id_: str, document: Mapping[str, Any]) -> str:
+    """SHA-256 of what a client says of one set, whose id is `id_`: as `content_digest` does."""
+    return _digest(id_, *_set(document))
+
+
+def workout_digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of what a client says of a workout: as `content_digest` does."""
+    exercises = [
+        [
+            *(
+                exercise.get(name)
+                for name in ("name", "exercise", "superset", "sets", "reps", "rest", "tempo", "notes")
+            ),
+            *(_number(exercise.get(name)) for name in ("weight", "rpe", "hold_seconds")),
+        ]
+        for exercise in document.get("exercises", ())
     ]
-    return hashlib.sha256(orjson.dumps(said)).hexdigest()
+    return _digest(*(document.get(name) for name in ("name", "notes", "group_external_id")), exercises)
+
+
+def own_digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of what a client says of an own exercise: as `content_digest` does."""
+    return _digest(
+        *(document.get(name) for name in ("slug", "name", "category", "mode", "difficulty", "muscles", "family")),
+        _number(document.get("bw_fraction")),
+    )
+
+
+def naming_digest(name: str, movement: Mapping[str, Any] | None) -> str:
+    """SHA-256 of what a name, folded, means from now on: the movement's `slug`, and whether it is the user's `own`."""
+    return _digest(name, movement and [movement["slug"], movement["own"]])
+
+
+def _set(document: Mapping[str, Any]) -> list[float | None]:
+    return [_number(document.get(name) or 0) for name in ("weight", "reps", "duration_seconds")]
 
 
 def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
+
+
+def _digest(*said: object) -> str:
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()

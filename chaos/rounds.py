@@ -10,8 +10,9 @@ from typing import Any
 from chaos.faults.registry import Fault, NotRun, mixed
 from chaos.faults.workers import kill_something
 from chaos.history import Facts, Rewind
-from chaos.judge import Violation, judge
+from chaos.judge import judge
 from chaos.load import Load
+from chaos.rules import Violation
 from chaos.stack import BATCH, POOL_SIZE, Servers, Stack
 from chaos.watch import PATIENCE, Watch
 
@@ -111,7 +112,7 @@ async def _round(servers: Servers, seed: int, number: int, name: str, suffer: Su
             if not await watch.rested():
                 broken.append(Violation("I5", f"not all was published and folded within {PATIENCE:g} s of quiet"))
         await stack.end()
-        verdict = await judge(load.history, stack.owner_url, stack.bootstrap, stack.topic, _facts(stack, watch))
+        verdict = await judge(load.history, stack.owner_url, stack.bootstrap, stack.topics, _facts(stack, watch))
         broken += verdict.violations
         return Result(
             fault=name,

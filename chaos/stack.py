@@ -20,7 +20,7 @@ from uuid import uuid4
 import psycopg2
 from aiokafka.admin import AIOKafkaAdminClient
 
-from chaos.history import Stop
+from chaos.history import Stop, Type
 from embedded.postgres import Postgres
 from embedded.process import LOOPBACK, Server, ServerError, free_port
 from embedded.worker import Worker
@@ -133,8 +133,13 @@ class Stack:
 
     @property
     def topic(self) -> str:
-        """The topic of the events."""
+        """The topic of the trainings' events."""
         return self.name
+
+    @property
+    def topics(self) -> dict[Type, str]:
+        """All topics, by the type of the aggregates whose events they are for."""
+        return {"training": self.topic, "workout": f"{self.topic}_workouts", "exercise": f"{self.topic}_exercises"}
 
     @property
     def bootstrap(self) -> str:
@@ -162,8 +167,9 @@ class Stack:
         for _ in range(count):
             settings: dict[str, object] = {
                 "consumer_group": self.name,
-                "events_topic": self.topic,
-                "workout_events_topic": f"{self.topic}_workouts",
+                "events_topic": self.topics["training"],
+                "workout_events_topic": self.topics["workout"],
+                "exercise_events_topic": self.topics["exercise"],
                 "topic_partitions": PARTITIONS,
                 "pool_size": POOL_SIZE,
                 "relay_batch": BATCH,

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from agents.folding import Fold
 from agents.volume import VolumeFold
 from kafka_access import KafkaAccess
 from outbox.service import OutboxService
@@ -37,7 +38,7 @@ database = Database(
     statement_timeout=config.statement_timeout,
     name=config.consumer_group,
 )
-volume = VolumeFold(database, config.events_topic)
+volume = VolumeFold(database, config.events_topic, config.exercise_events_topic)
 outbox = OutboxService(config, database, on_topic_made_anew=volume.catch_up)
 catalogue = CatalogueCache(database)
 
@@ -105,6 +106,12 @@ async def fold_volume(stream: Any) -> None:
     await volume.run(batches(stream))
 
 
+@app.agent(app.topic(config.exercise_events_topic), name="naming")
+async def fold_names(stream: Any) -> None:
+    """Keeps what users mean by names, in the volume of the past too."""
+    await volume.naming.run(batches(stream))
+
+
 def relay_state() -> WatchedRelay:
     """The relay of this worker, for health and metrics."""
     state = outbox.state
@@ -120,19 +127,24 @@ def relay_state() -> WatchedRelay:
 
 def agent_states() -> Sequence[AgentState]:
     """The agents of this worker, for health and metrics."""
-    consumption = app.consumption()
-    health = volume.health
     return (
-        AgentState(
-            name="volume",
-            partitions=len(consumption.partitions),
-            lag=consumption.lag,
-            trouble=consumption.trouble,
-            folded=health.events,
-            last_batch=health.last_batch,
-            failures=health.failures,
-            rebalances=consumption.rebalances,
-        ),
+        _agent_state("volume", config.events_topic, volume),
+        _agent_state("naming", config.exercise_events_topic, volume.naming),
+    )
+
+
+def _agent_state(name: str, topic: str, fold: Fold) -> AgentState:
+    consumption = app.consumption().of(topic)
+    health = fold.health
+    return AgentState(
+        name=name,
+        partitions=len(consumption.partitions),
+        lag=consumption.lag,
+        trouble=consumption.trouble,
+        folded=health.events,
+        last_batch=health.last_batch,
+        failures=health.failures,
+        rebalances=consumption.rebalances,
     )
 
 

@@ -96,6 +96,8 @@ def parser() -> argparse.ArgumentParser:
     token = _add(commands, "token", "tokens:token", "make a development token")
     token.add_argument("--user", type=UUID, help="whom it names (default: the development user)")
     token.add_argument("--role", action="append", default=[], help="a role that it carries; may be given again")
+    token.add_argument("--group", action="append", default=[], help="a group that the user is in; likewise")
+    token.add_argument("--coach-of", action="append", default=[], help="a group that the user coaches; likewise")
     token.add_argument("--days", type=_positive, default=1.0, help="days that it is good for (default: 1)")
     return root
 

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     workout_events_topic: str = Field(
         default="workout_events", pattern=r"^[A-Za-z0-9._-]{1,200}$", description="topic of the workouts' events"
     )
+    exercise_events_topic: str = Field(
+        default="exercise_events",
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="topic of the events of own exercises and names",
+    )
     topic_partitions: int = Field(default=8, ge=1, le=1000, description="partitions that every topic is made with")
     topic_replication: int = Field(default=1, ge=1, le=10, description="replicas of each partition")
     topic_retention_days: float = Field(

@@ -145,6 +145,7 @@ def start_worker(tmp_path: Path, database_urls: DatabaseUrls, broker: KafkaAddre
         "consumer_group": f"test-{own}",
         "events_topic": f"test_{own}",
         "workout_events_topic": f"test_{own}_workouts",
+        "exercise_events_topic": f"test_{own}_exercises",
     }
 
     def start(

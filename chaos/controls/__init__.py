@@ -136,7 +136,7 @@ async def _play(
         async with World.of(urls, kafka, topic) as world:
             crashes = await scene(world, make)
             facts = Facts(crashes=crashes, batch=relays.BATCH)
-            return await judge(world.history, urls.owner, kafka.bootstrap, topic, facts)
+            return await judge(world.history, urls.owner, kafka.bootstrap, {"training": topic}, facts)
     finally:
         databases.drop(name)
 

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from agents.volume import Record, VolumeFold
+from agents.folding import Record
+from agents.volume import VolumeFold
 from chaos.controls.world import World
 from models.events import TrainingEvent
 

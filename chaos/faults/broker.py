@@ -7,8 +7,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import CommitFailedError
 
+from chaos.client import Request
 from chaos.faults.registry import fault
-from chaos.load import PATH, Load, Request
+from chaos.history import content_digest
+from chaos.load import Load
+from chaos.routes.trainings import PATH, body, creation
 from chaos.stack import PARTITIONS, Admin, Stack, rows
 from embedded.process import Server
 
@@ -105,11 +108,12 @@ async def record_too_large(stack: Stack, load: Load) -> None:
     async with load.client("large") as client:
         sets = [{"weight": 100, "reps": 5}] * 20
         exercises = [{"name": f"Exercise {number}", "sets": sets} for number in range(20)]
-        body = client.body(id=client.new_id(), exercises=exercises)
-        call = await client.ask(Request("create", "POST", PATH, body, body["id"], "large"))
+        large = body(client.random, id=client.new_id(), exercises=exercises)
+        call = await client.ask(creation(large, key="large"))
         assert call.outcome == "ok", call
-        small = client.body()
-        await client.ask(Request("correct", "PUT", f"{PATH}/{body['id']}", small, body["id"], "small"))
+        small, id_ = body(client.random), large["id"]
+        said = content_digest(small)
+        await client.ask(Request("correct", "PUT", f"{PATH}/{id_}", small, id_, "small", digest=said))
     held = "SELECT count(*) FROM outbox_quarantine WHERE state = 'held'"
     await stack.until(lambda: rows(stack.owner_url, held) == [(1,)], 20, "the large event is held")
     await configure(stack, {})

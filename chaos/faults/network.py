@@ -83,7 +83,8 @@ async def _lose_some(stack: Stack, proxy: Proxy, to: Callable[[bytes], bool]) ->
     "postgres",
 )
 async def commit_unanswered(stack: Stack, load: Load) -> None:
-    await _lose_some(stack, stack.servers.postgres_proxy, lambda data: b"EXECUTE training_" in data)
+    writes = (b"EXECUTE training_", b"EXECUTE set_", b"EXECUTE workout_", b"EXECUTE own_")
+    await _lose_some(stack, stack.servers.postgres_proxy, lambda data: any(write in data for write in writes))
 
 
 @fault(

@@ -1,16 +1,24 @@
 """Holding the volume tables to the log: `verify` compares them, `rebuild` makes them anew."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
-from agents.volume import NotAnEvent, compute, decode, source_seq
+from agents.folding import NotAnEvent, source_seq
+from agents.naming import fold_all_names
+from agents.naming_audit import UserNames, user_names
+from agents.volume import compute, decode
 from analytics.volume import Fractions, daily_volumes
 from models.errors import DatabaseUnavailable
 from models.metrics import DailyVolume, FoldedTraining
+from models.naming import NO_NAMES, Names
+from models.performed import PerformedTraining
 from storage.database import Cursor, Database, Row
 from storage.exercises import read_catalogue
 from storage.fold_state import LoggedEvent
+from storage.naming import read_names
 from storage.volume import exercise_row, fold_into, training_row
 from storage.volume_audit import (
     count_behind,
@@ -30,6 +38,7 @@ LOG_BATCH = 1000  # events folded at once
 LONGEST_STATEMENT = 24 * 3600.0  # seconds: the comparison of all rows at the end of a rebuild
 MOST_DIFFERENCES = 1000  # kept of a verification
 _NOBODY = UUID(int=0)
+_NAMING = COLUMNS["folded_trainings"].index("naming")
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 Rows = Mapping[tuple[object, ...], Row]
@@ -50,9 +59,10 @@ class Difference:
 
 @dataclass(slots=True)
 class Verification:
-    """What `verify` saw. `behind` counts the trainings whose newest event is not folded yet: 0 in a system at rest.
+    """What `verify` saw.
 
-    `differences` keeps the first thousand; `different` counts them all.
+    `behind` counts the trainings whose newest event is not folded yet, and the users whose names are not, or not in all
+    of their trainings: 0 in a system at rest. `differences` keeps the first thousand; `different` counts them all.
     """
 
     users: int = 0
@@ -78,9 +88,10 @@ class Rebuilt:
 async def verify(database: Database) -> Verification:
     """Compare the volume tables with the fold of the log, row by row, a few users at a time.
 
-    Each training is held to the event whose version its row names, and the days to those trainings; so a comparison
-    beside running agents finds no difference where there is none. The fold is computed here by the pure functions, one
-    event a training: the statement that folds batches has no part in it. Raises `DatabaseUnavailable`.
+    Each user's names are held to the version that the user's row names, each training to the event whose version its
+    row names and to the names that it knows, and the days to those trainings; so a comparison beside running agents
+    finds no difference where there is none. The fold is computed here by the pure functions, one event a training: the
+    statements that fold batches have no part in it. Raises `DatabaseUnavailable`.
     """
     fractions = await _fractions(database)
     seen = Verification()
@@ -90,11 +101,15 @@ async def verify(database: Database) -> Verification:
             users = await users_after(cursor, after, USERS)
             if not users:
                 return seen
-            trainings = [_fold(event, fractions) for event in await folded_events(cursor, users)]
-            expected = _expected([training for training in trainings if training is not None])
+            stored = {table: _by_key(table, await stored_rows(cursor, table, users)) for table in COLUMNS}
+            derived = {row[0] for table in ("exercise_names", "folded_trainings") for row in stored[table].values()}
+            names = await user_names(cursor, users, stored["users"].values(), derived)
+            known = partial(_known, names, stored["folded_trainings"])
+            trainings = [_fold(event, fractions, known) for event in await folded_events(cursor, users)]
+            expected = _expected(list(names.values()), [training for training in trainings if training is not None])
             for table in COLUMNS:
-                _compare(seen, table, expected[table], await _stored(cursor, table, users))
-            seen.behind += await count_behind(cursor, users)
+                _compare(seen, table, expected[table], stored[table])
+            seen.behind += await count_behind(cursor, users) + sum(of_user.behind for of_user in names.values())
         seen.users += len(users)
         seen.trainings += len(trainings)
         after = users[-1]
@@ -131,29 +146,46 @@ async def _fractions(database: Database) -> Fractions:
 
 
 async def _fold_log(cursor: Cursor, fractions: Fractions) -> int:
+    fold = partial(_fold_into_shadow, cursor, fractions)
+    await fold_all_names(lambda: nullcontext(cursor), fold, schema=SHADOW)
     count = after = 0
     while logged := await read_log(cursor, after, LOG_BATCH):
-        trainings = [_fold(event, fractions) for event in logged]
-        await fold_into(cursor, [training for training in trainings if training is not None], schema=SHADOW)
+        await fold(logged)
         count += len(logged)
         after = logged[-1].offset
     return count
 
 
-def _fold(event: LoggedEvent, fractions: Fractions) -> FoldedTraining | None:
+async def _fold_into_shadow(cursor: Cursor, fractions: Fractions, logged: Sequence[LoggedEvent]) -> None:
+    names: Mapping[UUID, Names] = {}
+    while logged:
+        known = partial(_names_of, names)
+        trainings = [_fold(event, fractions, known) for event in logged]
+        outdated = await fold_into(cursor, [training for training in trainings if training is not None], schema=SHADOW)
+        names = await read_names(cursor, outdated, schema=SHADOW) if outdated else {}
+        logged = [event for event in logged if UUID(event.key.decode()) in outdated]
+
+
+def _fold(
+    event: LoggedEvent, fractions: Fractions, names: Callable[[PerformedTraining], Names]
+) -> FoldedTraining | None:
     try:
         decoded = decode(event.value)
-        return None if decoded is None else compute(decoded, fractions, source_seq(event))
+        return None if decoded is None else compute(decoded, fractions, source_seq(event), names(decoded.payload))
     except NotAnEvent:
         return None  # a dead letter
 
 
-async def _stored(cursor: Cursor, table: str, users: Sequence[UUID]) -> Rows:
-    return _by_key(table, await stored_rows(cursor, table, users))
+def _names_of(names: Mapping[UUID, Names], training: PerformedTraining) -> Names:
+    return names.get(training.user_id, NO_NAMES)
 
 
-def _expected(trainings: Iterable[FoldedTraining]) -> Mapping[str, Rows]:
-    trainings = list(trainings)
+def _known(names: Mapping[UUID, UserNames], stored: Rows, training: PerformedTraining) -> Names:
+    row = stored.get((training.user_id, training.training_id))
+    return NO_NAMES if row is None else names[training.user_id].known(row[_NAMING])
+
+
+def _expected(names: Sequence[UserNames], trainings: Sequence[FoldedTraining]) -> Mapping[str, Rows]:
     exercises = [
         (
             training.user_id,
@@ -166,7 +198,10 @@ def _expected(trainings: Iterable[FoldedTraining]) -> Mapping[str, Rows]:
         for training in trainings
         for exercise in training.session.exercises
     ]
+    users = [(of_user.user_id, of_user.version, of_user.refolded) for of_user in names if of_user.row]
     return {
+        "users": _by_key("users", users),
+        "exercise_names": _by_key("exercise_names", [row for of_user in names for row in of_user.rows]),
         "folded_trainings": _by_key("folded_trainings", [training_row(training) for training in trainings]),
         "exercise_volume": _by_key("exercise_volume", exercises),
         "daily_volume": _by_key("daily_volume", [_daily_row(day) for day in daily_volumes(trainings).values()]),

@@ -15,7 +15,8 @@ digits of the decimal context; only the session RPE load is rounded, since it di
 A figure of an exercise, session or day is the sum over its sets; warm-ups are in all but hard sets. The system load of
 a set is known where it has no repetition (then it is 0), or where the exercise names a movement of the catalogue whose
 `bw_fraction` is known and either that is 0 or the body mass is known; it is taken from the revision that the exercise
-names. A free-form exercise has no known fraction. Sums are of the known sets, and say how many those are.
+names. An exercise that names none is the movement that the user says its name means (`models.naming`), else of no known
+fraction. Sums are of the known sets, and say how many those are.
 
 Sources: external load is what Strong, Hevy and wger show; RPE >= 7 after Helms et al. 2016 (repetitions in reserve);
 session RPE load is RPE times minutes (Foster et al. 2001).
@@ -29,12 +30,14 @@ from functools import lru_cache
 from uuid import UUID
 
 from models.events import EventType
+from models.exercises import folded
 from models.metrics import ZERO, DailyVolume, ExerciseVolume, FoldedTraining, SessionVolume, Volume, known_sum
+from models.naming import NO_NAMES, Meaning, Names
 from models.performed import PerformedEvent, PerformedExercise, PerformedSet, PerformedTraining
 from models.sets import SetDocument, SetType, Unit
 from models.trainings import Status
 
-METHOD_VERSION = 1  # grows with every change of a rule; a rebuild then brings the tables to the new rules
+METHOD_VERSION = 2  # grows with every change of a rule; a rebuild then brings the tables to the new rules
 POUND_KG = Decimal("0.45359237")  # exact, by the international agreement of 1959
 HARD_RPE = 7.0  # least RPE of a hard set
 _RPE_LOAD_STEP = Decimal("0.0001")
@@ -42,6 +45,7 @@ _RPE_LOAD_STEP = Decimal("0.0001")
 RULES: Mapping[str, object] = {
     "counted": "sets that were done, of COMPLETED trainings",
     "external_load_kg": "sum of max(weight_kg, 0) * reps",
+    "exercise": "as logged; where no movement was logged, what the user says that the name means",
     "system_load_kg": "sum of max(bw_fraction * bodyweight_kg + weight_kg, 0) * reps, over system_load_sets sets",
     "hard_sets": "rpe >= hard_rpe or no rpe; warm-ups excluded",
     "hold_seconds": "duration_seconds of sets without reps and distance",
@@ -55,8 +59,13 @@ Fractions = Mapping[tuple[str, int], Decimal | None]
 """`bw_fraction` of each (slug, revision) of the catalogue; None is unknown."""
 
 
-def fold(event: PerformedEvent, fractions: Fractions, source_seq: int | None) -> FoldedTraining:
-    """What the event leaves of its training in the derived tables. An uncounted training leaves empty figures."""
+def fold(
+    event: PerformedEvent, fractions: Fractions, source_seq: int | None, names: Names = NO_NAMES
+) -> FoldedTraining:
+    """What the event leaves of its training in the derived tables. An uncounted training leaves empty figures.
+
+    `names` are the user's.
+    """
     training = event.payload
     deleted = event.event_type is EventType.TRAINING_DELETED
     counted = training.status is Status.COMPLETED and not deleted
@@ -69,27 +78,45 @@ def fold(event: PerformedEvent, fractions: Fractions, source_seq: int | None) ->
         day=training.day,
         date=training.date,
         timezone=training.timezone,
-        session=session_volume(training, fractions) if counted else SessionVolume(),
+        session=session_volume(training, fractions, names.meanings) if counted else SessionVolume(),
         source_seq=source_seq,
         updated_at=event.timestamp,
+        names_version=names.version,
     )
 
 
-def session_volume(training: PerformedTraining, fractions: Fractions) -> SessionVolume:
-    """The volume of a training, whatever its status, and of each of its exercises that has a performed set."""
+def session_volume(
+    training: PerformedTraining, fractions: Fractions, meanings: Mapping[str, Meaning] = NO_NAMES.meanings
+) -> SessionVolume:
+    """The volume of a training, whatever its status, and of each of its exercises that has a performed set.
+
+    `meanings` are those of the user's names.
+    """
     body_mass = _known(training.bodyweight_kg)
-    volumes = [
-        exercise_volume(position, exercise, _fraction(exercise, fractions), body_mass)
-        for position, exercise in enumerate(training.exercises, 1)
-    ]
-    exercises = tuple(exercise for exercise in volumes if exercise.volume.sets)
+    exercises = []
+    naming = 0
+    for position, exercise in enumerate(training.exercises, 1):
+        meaning = meanings.get(folded(exercise.name)) if meanings and exercise.exercise is None else None
+        fraction = _fraction(exercise, fractions) if meaning is None else meaning.bw_fraction
+        figures = exercise_volume(position, exercise, fraction, body_mass)
+        if not figures.volume.sets:
+            continue
+        if meaning is not None:
+            naming = max(naming, meaning.version)
+            figures = figures._replace(
+                exercise=meaning.exercise,
+                exercise_revision=meaning.exercise_revision,
+                own_exercise=meaning.own_exercise,
+            )
+        exercises.append(figures)
     rpe = _known(training.session_rpe)
     return SessionVolume(
         volume=Volume.total([exercise.volume for exercise in exercises]),
-        exercises=exercises,
+        exercises=tuple(exercises),
         duration_seconds=training.duration_seconds,
         session_rpe=rpe,
         session_rpe_load=session_rpe_load(rpe, training.duration_seconds),
+        naming=naming,
     )
 
 

@@ -24,7 +24,7 @@ def verify(args: argparse.Namespace) -> int:
         print(f"… and {found.different - len(found.differences):,} rows more.")
     print(
         f"{found.users:,} users, {found.trainings:,} trainings compared: {found.different:,} rows differ, "
-        f"{found.behind:,} trainings have events that are not folded yet."
+        f"{found.behind:,} trainings or names have events that are not folded yet."
     )
     if found.behind and not found.different:
         print("Agents fold them when they run; --wait SECONDS waits for that.", file=sys.stderr)

@@ -30,7 +30,7 @@ def events(args: argparse.Namespace) -> int:
 
 
 async def _follow(settings: Settings, access: KafkaAccess, args: argparse.Namespace) -> None:
-    topics = (settings.events_topic, settings.workout_events_topic)
+    topics = (settings.events_topic, settings.workout_events_topic, settings.exercise_events_topic)
     await _wait_for_topics(settings, access, topics)
     # Without a group: whoever watches takes no partition from an agent and leaves no offsets behind.
     consumer = AIOKafkaConsumer(
@@ -44,7 +44,7 @@ async def _follow(settings: Settings, access: KafkaAccess, args: argparse.Namesp
     await consumer.start()
     user = str(args.user).encode() if args.user else None
     try:
-        print(f"Following {' and '.join(topics)}; Ctrl-C ends it.", file=sys.stderr)
+        print(f"Following {', '.join(topics[:-1])} and {topics[-1]}; Ctrl-C ends it.", file=sys.stderr)
         async for record in consumer:
             if user in (None, record.key):
                 sys.stdout.buffer.write(line(record))

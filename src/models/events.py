@@ -1,4 +1,4 @@
-"""Events: the values of the records on `training_events` and `workout_events`, and how they are made."""
+"""Events: the values of the records on `training_events`, `workout_events` and `exercise_events`."""
 
 import datetime as dt
 from enum import StrEnum
@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.own_exercises import NamedMovement
 from models.trainings import ExerciseDocument, Status
 from models.workouts import WorkoutExerciseDocument
 
@@ -28,6 +29,16 @@ class WorkoutEventType(StrEnum):
     WORKOUT_CREATED = "workout_created"
     WORKOUT_UPDATED = "workout_updated"
     WORKOUT_DELETED = "workout_deleted"
+
+
+class ExerciseEventType(StrEnum):
+    """Every type of event on `exercise_events`."""
+
+    EXERCISE_CREATED = "exercise_created"
+    EXERCISE_UPDATED = "exercise_updated"
+    EXERCISE_DELETED = "exercise_deleted"
+    EXERCISE_ALIAS_SET = "exercise_alias_set"
+    EXERCISE_ALIAS_REMOVED = "exercise_alias_removed"
 
 
 class TrainingPayload(BaseModel):
@@ -65,6 +76,13 @@ class TrainingPayload(BaseModel):
     skipped_at: dt.datetime | None = None
     """When the athlete gave it up; only of a PLANNED training."""
     skip_reason: str | None = None
+    hidden: bool | None = None
+    """True: a coach planned it and the athlete does not see it yet; absent where it is shown."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """The training's id."""
+        return self.training_id
 
 
 class TrainingEvent(BaseModel):
@@ -98,6 +116,11 @@ class WorkoutPayload(BaseModel):
     """The group that it is for, as another service names it."""
     exercises: list[WorkoutExerciseDocument]
 
+    @property
+    def aggregate_id(self) -> UUID:
+        """The workout's id."""
+        return self.workout_id
+
 
 class WorkoutEvent(BaseModel):
     """The value of one record on `workout_events`. Its key is the user's id, as text."""
@@ -110,3 +133,39 @@ class WorkoutEvent(BaseModel):
     timestamp: dt.datetime
     """When the change was stored, UTC."""
     payload: WorkoutPayload
+
+
+class ExercisePayload(BaseModel):
+    """From now on these names, in the user's trainings, mean this movement; without `exercise` nothing any more.
+
+    A training is never rewritten: an exercise of it that has no slug is this movement where its name, in lower case and
+    with single spaces, is one of these. Later versions only add optional fields: readers ignore what they do not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    user_id: UUID
+    version: Annotated[int, Field(ge=1)]
+    """Counts the changes of this user's names from 1, without a gap."""
+    names: Annotated[list[str], Field(min_length=1)]
+    """In lower case, with single spaces. All names of an own exercise that was created, changed or deleted; its own
+    name is the first."""
+    exercise: NamedMovement | None = None
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """All names of a user are one aggregate."""
+        return self.user_id
+
+
+class ExerciseEvent(BaseModel):
+    """The value of one record on `exercise_events`. Its key is the user's id, as text."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    event_id: UUID
+    """The same in every copy of the event: consumers drop what they have seen."""
+    event_type: ExerciseEventType
+    timestamp: dt.datetime
+    """When the change was stored, UTC."""
+    payload: ExercisePayload

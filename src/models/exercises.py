@@ -103,8 +103,8 @@ Slugs = Annotated[list[Slug], Field(max_length=20, json_schema_extra=_DISTINCT),
 Phases = Annotated[list[Phase], Field(max_length=3, json_schema_extra=_DISTINCT), AfterValidator(_distinct)]
 
 
-class MovementBody(Document):
-    """What admins say of a movement, whether they add or edit it."""
+class MovementFacts(Document):
+    """What is said of a movement, of the catalogue or of a user's own, whether it is added or edited."""
 
     name: Name
     category: Category
@@ -127,10 +127,15 @@ class MovementBody(Document):
     """Movements of one family are compared by their difficulty."""
     unilateral: bool = False
     """Whether a set trains one side."""
-    easier_slugs: Slugs = Field(default=[])
-    """Movements that are learnt before it. All of these together form no circle."""
     image_id: ExternalId | None = None
     """Of the media service."""
+
+
+class MovementBody(MovementFacts):
+    """What admins say of a movement, whether they add or edit it."""
+
+    easier_slugs: Slugs = Field(default=[])
+    """Movements that are learnt before it. All of these together form no circle."""
 
 
 class MovementCreate(MovementBody):

@@ -45,7 +45,11 @@ class Volume(NamedTuple):
 
 
 class ExerciseVolume(NamedTuple):
-    """The volume of one exercise of a training. `position` counts the training's exercises from 1."""
+    """The volume of one exercise of a training. `position` counts the training's exercises from 1.
+
+    `exercise` is a movement of the catalogue, `own_exercise` one of the user's own: as logged, or else what the name
+    means to the user. `exercise_revision` is the revision of either.
+    """
 
     position: int
     name: str
@@ -53,23 +57,29 @@ class ExerciseVolume(NamedTuple):
     exercise_revision: int | None
     volume: Volume
     max_weight_kg: Decimal | None
+    own_exercise: str | None = None
 
 
 class SessionVolume(NamedTuple):
-    """The volume of one training, and of those of its exercises that have a performed set."""
+    """The volume of one training, and of those of its exercises that have a performed set.
+
+    `naming` is the version of the user's names that last changed what one of these exercises means; 0 where none did.
+    """
 
     volume: Volume = Volume()
     exercises: tuple[ExerciseVolume, ...] = ()
     duration_seconds: int | None = None
     session_rpe: Decimal | None = None
     session_rpe_load: Decimal | None = None
+    naming: int = 0
 
 
 class FoldedTraining(NamedTuple):
     """What one event leaves of a training in the derived tables.
 
     `counted` is whether it counts at all: COMPLETED and not deleted. `source_seq` is the event's place in the log, None
-    where the record did not tell; `updated_at` its timestamp.
+    where the record did not tell; `updated_at` its timestamp. `names_version` is the version of the user's names that
+    it was computed with.
     """
 
     user_id: UUID
@@ -83,6 +93,7 @@ class FoldedTraining(NamedTuple):
     session: SessionVolume
     source_seq: int | None
     updated_at: dt.datetime
+    names_version: int = 0
 
 
 class DailyVolume(NamedTuple):

@@ -97,6 +97,7 @@ trainings = sa.Table(
     sa.Column("skip_reason", sa.Text),
     _moment("completed_at", default=False),
     sa.Column("xid", Xid8, nullable=False, server_default=sa.text("pg_current_xact_id()")),
+    sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.text("false")),
     sa.ForeignKeyConstraint(["user_id", "workout_id"], ["workouts.user_id", "workouts.id"]),
     sa.UniqueConstraint("user_id", "source_id"),
     sa.Index("trainings_by_date", "user_id", "date", "id"),
@@ -189,6 +190,52 @@ workout_exercises = sa.Table(
     sa.ForeignKeyConstraint(["exercise", "exercise_revision"], ["exercises.slug", "exercises.revision"]),
 )
 
+own_exercises = sa.Table(
+    "own_exercises",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("slug", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False, server_default=sa.text("1")),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("folded", sa.Text, nullable=False),
+    sa.Column("category", sa.Text, nullable=False),
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("phases", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("equipment", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("difficulty", sa.SmallInteger, nullable=False),
+    sa.Column("muscles", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("secondary_muscles", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("bw_fraction", sa.Numeric),
+    sa.Column("bw_fraction_basis", sa.Text),
+    sa.Column("family", sa.Text, nullable=False),
+    sa.Column("unilateral", sa.Boolean, nullable=False),
+    sa.Column("image_id", sa.Text),
+    _moment("created_at"),
+    _moment("updated_at"),
+    _moment("deleted_at", default=False),
+)
+
+exercise_aliases = sa.Table(
+    "exercise_aliases",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("exercise", sa.Text),
+    sa.Column("exercise_revision", sa.Integer),
+    sa.Column("own", sa.Text),
+    _moment("created_at"),
+    sa.ForeignKeyConstraint(["exercise", "exercise_revision"], ["exercises.slug", "exercises.revision"]),
+    sa.ForeignKeyConstraint(["user_id", "own"], ["own_exercises.user_id", "own_exercises.slug"]),
+)
+
+exercise_namings = sa.Table(
+    "exercise_namings",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    _moment("updated_at"),
+)
+
 idempotency_keys = sa.Table(
     "idempotency_keys",
     metadata,
@@ -202,6 +249,30 @@ idempotency_keys = sa.Table(
     sa.Index("idempotency_keys_by_age", "created_at"),
 )
 
+memberships = sa.Table(
+    "memberships",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("group_external_id", sa.Text, primary_key=True),
+    sa.Column("scopes", pg.ARRAY(sa.Text), nullable=False),
+    _moment("accepted_at"),
+    _moment("revoked_at", default=False),
+    sa.Index("memberships_by_group", "group_external_id", "user_id", postgresql_where=sa.text("revoked_at IS NULL")),
+)
+
+access_log = sa.Table(
+    "access_log",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("at", pg.TIMESTAMP(timezone=True), primary_key=True, server_default=_now),
+    sa.Column("id", pg.UUID, primary_key=True, server_default=sa.text("uuidv7()")),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("coach_id", pg.UUID, nullable=False),
+    sa.Column("group_external_id", sa.Text, nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+)
 
 outbox = sa.Table(
     "outbox",

@@ -82,6 +82,8 @@ class TrainingBody(Document):
     """When the athlete gave it up; only of a PLANNED training."""
     skip_reason: Text | None = None
     """Why it was given up."""
+    hidden: bool = False
+    """The athlete does not see it yet: a coach's alone to say, of a PLANNED training, from its creation on."""
     exercises: list[ExerciseBody] = Field(default=[], max_length=200)
 
     @model_validator(mode="after")
@@ -198,6 +200,8 @@ class TrainingDocument(BaseModel):
     skipped_at: dt.datetime | None = None
     """When the athlete gave it up; only of a PLANNED training."""
     skip_reason: str | None = None
+    hidden: bool | None = None
+    """True: the athlete does not see it yet; only of a PLANNED training. Absent where it is shown."""
     exercises: list[ExerciseDocument]
     created_at: dt.datetime
     updated_at: dt.datetime
@@ -237,6 +241,7 @@ def training_fields(body: TrainingBody, exercises: str) -> str:
         "group_external_id": body.group_external_id,
         "skipped_at": None if body.skipped_at is None else moment(body.skipped_at),
         "skip_reason": body.skip_reason,
+        "hidden": body.hidden or None,
         "exercises": orjson.Fragment(exercises),
     }
     return orjson.dumps(known(fields)).decode()[1:-1]

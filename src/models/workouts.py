@@ -123,6 +123,8 @@ class WorkoutPlan(Document):
     """IANA zone of the athlete."""
     title: Title | None = None
     """The workout's name by default."""
+    hidden: bool = False
+    """The athlete does not see it yet: a coach's alone to say."""
 
     def local_day(self) -> dt.date:
         """The athlete's local day."""

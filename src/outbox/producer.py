@@ -137,7 +137,9 @@ class KafkaProducer:
             replication=settings.topic_replication,
             retention=settings.topic_retention_days * 86_400,
             timeout=settings.relay_ack_timeout,
-            topics=() if divert else (settings.events_topic, settings.workout_events_topic),
+            topics=()
+            if divert
+            else (settings.events_topic, settings.workout_events_topic, settings.exercise_events_topic),
             extra=extra,
             divert=divert,
             access=KafkaAccess.of(settings),

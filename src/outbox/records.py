@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
-from models.events import EventType, TrainingEvent, TrainingPayload, WorkoutEvent, WorkoutEventType
+from models.events import (
+    EventType,
+    ExerciseEvent,
+    ExerciseEventType,
+    TrainingEvent,
+    WorkoutEvent,
+    WorkoutEventType,
+)
 from models.outbox import LogRow
 
 Headers = list[tuple[str, bytes]]
@@ -14,9 +21,10 @@ _SPECVERSION = ("ce_specversion", b"1.0")
 _SOURCE = ("ce_source", b"/training-service")
 _CONTENT_TYPE = ("content-type", b"application/json")
 
-_EVENTS: dict[str, type[TrainingEvent] | type[WorkoutEvent]] = {
+_EVENTS: dict[str, type[TrainingEvent] | type[WorkoutEvent] | type[ExerciseEvent]] = {
     **dict.fromkeys(EventType, TrainingEvent),
     **dict.fromkeys(WorkoutEventType, WorkoutEvent),
+    **dict.fromkeys(ExerciseEventType, ExerciseEvent),
 }
 
 _M = 0x5BD1E995
@@ -71,8 +79,7 @@ def row_of(
     except (AttributeError, KeyError, ValueError):  # a header without a value is None
         return None
     payload = event.payload
-    aggregate_id = payload.training_id if isinstance(payload, TrainingPayload) else payload.workout_id
-    said = (str(payload.user_id), str(aggregate_id), str(payload.version))
+    said = (str(payload.user_id), str(payload.aggregate_id), str(payload.version))
     same = said == row[2:5] and (str(event.event_id), event.event_type, event.timestamp) == (*row[5:7], at)
     return row if same and dict(headers(row)) == found else None
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from models.events import EventType, WorkoutEventType
+from models.events import EventType, ExerciseEventType, WorkoutEventType
 from models.outbox import LogRow
 from outbox.producer import KafkaProducer
 from settings import Settings
@@ -48,6 +48,7 @@ async def replay(
     topics: dict[str, str] = {
         **dict.fromkeys(EventType, settings.events_topic),
         **dict.fromkeys(WorkoutEventType, settings.workout_events_topic),
+        **dict.fromkeys(ExerciseEventType, settings.exercise_events_topic),
     }
 
     def target(row: LogRow) -> str:

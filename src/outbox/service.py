@@ -52,7 +52,7 @@ class OutboxService:
             KafkaProducer.of(settings),
             lease=settings.relay_lease,
             patience=settings.relay_ack_timeout,
-            topics=(settings.workout_events_topic, settings.events_topic),
+            topics=(settings.exercise_events_topic, settings.workout_events_topic, settings.events_topic),
             on_topic_made_anew=self._made_anew,
         )
         self._woken = asyncio.Event()

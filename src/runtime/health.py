@@ -1,7 +1,7 @@
 """What the worker knows of its consumer, without asking the broker."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ class Consumption:
         lags = [partition.lag for partition in self.partitions]
         known = self.connected and self.rebalancing is None and None not in lags
         return sum(lag or 0 for lag in lags) if known else None
+
+    def of(self, topic: str) -> "Consumption":
+        """The same of the partitions of one topic."""
+        return replace(self, partitions=tuple(each for each in self.partitions if each.topic == topic))
 
     @property
     def trouble(self) -> str | None:

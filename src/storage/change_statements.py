@@ -7,7 +7,7 @@ from storage.training_statements import STORED, TYPES
 _TYPES = TYPES | {"seen": "pg_snapshot", "xmin": "xid8", "limit": "integer"}
 
 # The place of the log, the snapshot of the statement, and the rows that both are about: at least one row, of which the
-# training may be NULL.
+# training may be NULL. One that a coach hides is none of them: it is shown by a change of its own.
 _PAGE = f"""
 WITH log AS MATERIALIZED (
     SELECT left(md5(concat_ws('.', epoch, {CLUSTER}, {TIMELINE})), 12) AS place, pg_current_snapshot()::text AS now,
@@ -16,7 +16,7 @@ WITH log AS MATERIALIZED (
 )
 SELECT log.place, log.now, log.newest, t.* FROM log LEFT JOIN LATERAL (
     SELECT t.xid, {STORED} FROM trainings t
-    WHERE t.user_id = %(user_id)s AND {{rows}}
+    WHERE t.user_id = %(user_id)s AND NOT t.hidden AND {{rows}}
     ORDER BY {{order}} LIMIT %(limit)s
 ) t ON true
 ORDER BY {{order}}

@@ -67,7 +67,7 @@ class Prepared:
     def __init__(self, name: str, sql: str, types: Mapping[str, str]) -> None:
         names = list(dict.fromkeys(_PARAMETER.findall(sql)))
         numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", sql)
-        self.name = name
+        self.name, self.sql, self.types = name, sql, types
         self.prepare = f"PREPARE {name} ({', '.join(types.get(name, 'text') for name in names)}) AS {numbered}"
         self.execute = f"EXECUTE {name} ({', '.join(f'%({name})s' for name in names)})"
         self.plain = _PARAMETER.sub(lambda match: f"{match[0]}::{types.get(match[1], 'text')}", sql)

@@ -264,7 +264,7 @@ def _array(documents: str | None) -> bytes:
 def _explain(error: psycopg2.DatabaseError, body: MovementBody | None) -> NoReturn:
     """Raise what a refusal of the database means to a client; another error goes on as it is."""
     if isinstance(error, psycopg2.errors.ForeignKeyViolation):
-        raise Conflict("Trainings or workouts refer to this movement.") from error
+        raise Conflict("Trainings, workouts or users' names refer to this movement.") from error
     slugs: list[str] = orjson.loads(error.diag.message_detail or "[]") if (error.pgcode or "").startswith("EX") else []
     if error.pgcode == _NAMED:
         raise Conflict(f"Other movements name it as easier: {', '.join(slugs)}.") from error

@@ -5,6 +5,7 @@ the log is: of the events up to it only those in `fold_state.missing` are not fo
 may stay so for days), and no open transaction can still add another.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from storage.database import Database, Row
 _UNFOLDED = """
 SELECT o.topic, o.seq, coalesce(o.published_seq, o.seq), o.event_id, o.user_id, o.payload
 FROM analytics.unfolded u JOIN outbox o ON o.seq = u.seq AND o.created_at = u.created_at
-WHERE u.seq > %(after)s ORDER BY u.seq LIMIT %(limit)s
+WHERE u.seq > %(after)s AND o.aggregate_type = 'training' ORDER BY u.seq LIMIT %(limit)s
 """
 
 # The candidate for the mark is the end of the log. An event takes its seq after its transaction took its xid (the
@@ -42,9 +43,13 @@ WHERE (s.next_xid <= ended OR s.next_xid > begun) AND (s.folded_seq < log_seq OR
 
 _FRESHNESS = "SELECT as_of, folded_seq, log_seq, behind, lag_seconds::float8, dead_letters FROM analytics.freshness"
 
+# The generations of several topics are one number: each only grows, so their sum grows with any.
 _NEW_GENERATION = """
-SELECT (c.topics -> %(topic)s ->> 'generation')::integer FROM outbox_cursor c, analytics.fold_state s
-WHERE (c.topics -> %(topic)s ->> 'generation')::integer > s.generation
+SELECT made.generation FROM outbox_cursor c, analytics.fold_state s, LATERAL (
+    SELECT sum((mark ->> 'generation')::integer)::integer AS generation FROM jsonb_each(c.topics) t (topic, mark)
+    WHERE topic = ANY (%(topics)s)
+) made
+WHERE made.generation > s.generation
 """
 _SET_GENERATION = "UPDATE analytics.fold_state SET generation = %(generation)s WHERE generation < %(generation)s"
 
@@ -86,7 +91,7 @@ async def read_freshness(database: Database) -> Freshness:
 
 
 async def read_unfolded(database: Database, after: int, limit: int) -> list[LoggedEvent]:
-    """At most `limit` events behind place `after` of the log that the tables do not contain yet, in its order."""
+    """At most `limit` events of trainings behind place `after` of the log that the tables do not contain, in order."""
     return [LoggedEvent.of(row) for row in await database.all(_UNFOLDED, {"after": after, "limit": limit})]
 
 
@@ -95,12 +100,12 @@ async def advance(database: Database) -> None:
     await database.execute(_ADVANCE)
 
 
-async def new_generation(database: Database, topic: str) -> int | None:
-    """The generation of the topic (how often it was made), where the log was not folded since it began; else None."""
-    row = await database.one(_NEW_GENERATION, {"topic": topic})
+async def new_generation(database: Database, topics: Sequence[str]) -> int | None:
+    """The generation of the topics (how often they were made) where the log was not folded since it began, or None."""
+    row = await database.one(_NEW_GENERATION, {"topics": list(topics)})
     return None if row is None else int(row[0])
 
 
 async def set_generation(database: Database, generation: int) -> None:
-    """Note that what was in the log when this generation of the topic began is folded."""
+    """Note that what was in the log when this generation of the topics began is folded."""
     await database.execute(_SET_GENERATION, {"generation": generation})

@@ -53,7 +53,7 @@ WITH items AS MATERIALIZED (
 )
 SELECT items.place, created.created_at, items.workout_known, items.exercises_known, t.*
 FROM items LEFT JOIN created USING (id) LEFT JOIN LATERAL (
-    SELECT t.digest IN (decode(items.digest, 'hex'), '') AS same, {STORED} FROM trainings t
+    SELECT t.digest IN (decode(items.digest, 'hex'), '') AND NOT t.hidden AS same, {STORED} FROM trainings t
     WHERE created.id IS NULL AND t.user_id = %(user_id)s AND (t.id = items.id OR t.source_id = items.source_id)
 ) t ON true
 ORDER BY items.place

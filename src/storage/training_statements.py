@@ -22,6 +22,8 @@ TYPES = {
     "workout_id": "uuid",
     "workout_version": "integer",
     "skipped_at": "timestamptz",
+    "hidden": "boolean",
+    "coach_of": "text[]",
     "digest": "bytea",
     "key_digest": "bytea",
     "exercises": "json",
@@ -57,7 +59,7 @@ def fields(*, status: str = "t.status", sets: str = SETS) -> str:
         SELECT {status} AS status, rfc3339(t.date) AS date, t.timezone, t.day, t.title, t.duration_seconds,
                trim_scale(t.session_rpe) AS session_rpe, trim_scale(t.bodyweight_kg) AS bodyweight_kg, t.notes,
                t.workout_id, t.workout_version, t.group_external_id, rfc3339(t.skipped_at) AS skipped_at,
-               t.skip_reason, coalesce((
+               t.skip_reason, nullif(t.hidden, false) AS hidden, coalesce((
             SELECT json_agg(row_to_json(e)) FROM (
                 SELECT x.id, x.name, x.exercise, x.exercise_revision, x.superset, x.notes, coalesce((
                     SELECT json_agg(row_to_json(s)) FROM (
@@ -104,17 +106,27 @@ LOG = """logged AS (
     FROM {source}
 )"""
 
+# Which trainings are there for who writes. `coach_of` is NULL for the athlete, from whom a coach may hide what is
+# planned. For a coach it has the groups, and only what is planned for these is there.
+WRITABLE = """CASE WHEN %(coach_of)s::text[] IS NULL THEN NOT {0}hidden
+         ELSE {0}status = 'PLANNED' AND {0}deleted_at IS NULL
+              AND coalesce({0}group_external_id = ANY (%(coach_of)s::text[]), false) END"""
+
+# Which are there for who reads: for a coach all of them. Readers give NULL for `coach_of`; the database by which a
+# coach reads (`storage.access`) puts the groups there.
+READABLE = "(%(coach_of)s::text[] IS NOT NULL OR NOT t.hidden)"
+
 SOURCE_ID = """coalesce('"source_id":' || to_json({0}.source_id)::text || ',', '')"""
 
 _CREATE = """
 WITH {key}created AS (
     INSERT INTO trainings (user_id, id, source_id, status, date, timezone, day, title, duration_seconds, session_rpe,
                            bodyweight_kg, notes, workout_id, workout_version, group_external_id, skipped_at,
-                           skip_reason, completed_at, digest)
+                           skip_reason, hidden, completed_at, digest)
     SELECT %(user_id)s, %(id)s, %(source_id)s, %(status)s, %(date)s, %(timezone)s, %(day)s, %(title)s,
            %(duration_seconds)s, %(session_rpe)s, %(bodyweight_kg)s, %(notes)s, %(workout_id)s, %(workout_version)s,
-           %(group_external_id)s, %(skipped_at)s, %(skip_reason)s, CASE %(status)s WHEN 'COMPLETED' THEN now() END,
-           %(digest)s
+           %(group_external_id)s, %(skipped_at)s, %(skip_reason)s, %(hidden)s,
+           CASE %(status)s WHEN 'COMPLETED' THEN now() END, %(digest)s
     {fresh}
     ON CONFLICT DO NOTHING
     RETURNING created_at, source_id
@@ -123,7 +135,7 @@ WITH {key}created AS (
 ), {children}, {log}
 SELECT {answer}, created.created_at, t.*
 FROM {first} LEFT JOIN created ON true LEFT JOIN LATERAL (
-    SELECT t.digest IN (%(digest)s, '') AS same, {stored} FROM trainings t
+    SELECT t.digest IN (%(digest)s, '') AND {writable} AS same, {stored} FROM trainings t
     WHERE NOT EXISTS (SELECT FROM created) AND t.user_id = %(user_id)s
       AND (t.id = %(id)s OR t.source_id = %(source_id)s)
 ) t ON true
@@ -134,7 +146,7 @@ _CURRENT = """snapshot AS (
     SELECT t.version{more} FROM trainings t WHERE t.user_id = %(user_id)s AND t.id = %(id)s
 ), current AS (
     SELECT version, status, deleted_at IS NOT NULL AS deleted{also} FROM trainings
-    WHERE user_id = %(user_id)s AND id = %(id)s {fresh}
+    WHERE user_id = %(user_id)s AND id = %(id)s AND {writable} {fresh}
     FOR UPDATE
 )"""
 
@@ -148,12 +160,12 @@ WITH {key}{current}, changed AS (
         title = %(title)s, duration_seconds = %(duration_seconds)s, session_rpe = %(session_rpe)s,
         bodyweight_kg = %(bodyweight_kg)s, notes = %(notes)s, workout_id = %(workout_id)s,
         workout_version = %(workout_version)s, group_external_id = %(group_external_id)s,
-        skipped_at = %(skipped_at)s, skip_reason = %(skip_reason)s,
+        skipped_at = %(skipped_at)s, skip_reason = %(skip_reason)s, hidden = %(hidden)s,
         completed_at = CASE WHEN %(status)s = 'COMPLETED' AND t.status = 'COMPLETED' THEN t.completed_at
                             WHEN %(status)s = 'COMPLETED' THEN now() END,
         updated_at = greatest(now(), t.updated_at), xid = DEFAULT
     FROM current, snapshot
-    WHERE {allowed} AND NOT current.deleted AND current.status <= %(status)s
+    WHERE {allowed} AND NOT current.deleted AND current.status <= %(status)s AND current.hidden >= %(hidden)s
     RETURNING t.version, t.source_id, t.created_at, t.updated_at, current.status AS previous
 ), old_sets AS (
     DELETE FROM training_sets s USING changed WHERE s.user_id = %(user_id)s AND s.training_id = %(id)s RETURNING 1
@@ -219,6 +231,7 @@ def _create(*, keyed: bool) -> str:
         answer=claimed["answer"].format(nothing="created.created_at IS NULL", reason="'exists'"),
         children=CHILDREN,
         stored=STORED,
+        writable=WRITABLE.format("t."),
         log=LOG.format(
             version="1",
             at="created.created_at",
@@ -233,7 +246,9 @@ def _update(*, keyed: bool) -> str:
     return _UPDATE.format(
         key=claimed["key"],
         first=claimed["first"],
-        current=_CURRENT.format(more="", also="", fresh=f"AND {claimed['fresh']}"),
+        current=_CURRENT.format(
+            more="", also=", hidden", writable=WRITABLE.format(""), fresh=f"AND {claimed['fresh']}"
+        ),
         allowed=_ALLOWED,
         answer=claimed["answer"].format(nothing="changed.version IS NULL", reason=_reason(_FACTS)),
         facts=_FACTS,
@@ -271,7 +286,12 @@ def change(  # the parts of `_CHANGE`, each with what most changes have
             before=f"{name} AS ({query}), " if extra else "",
             tables=f", {name}" if extra else "",
             joined=f" LEFT JOIN {name} ON true" if extra else "",
-            current=_CURRENT.format(more=f", {fields} AS fields", also=also, fresh=f"AND {claimed['fresh']}"),
+            current=_CURRENT.format(
+                more=f", {fields} AS fields",
+                also=also,
+                writable=WRITABLE.format(""),
+                fresh=f"AND {claimed['fresh']}",
+            ),
             assign=assign,
             allowed=_ALLOWED,
             when=when,
@@ -329,14 +349,15 @@ RESTORE = change(
 
 READ = Prepared(
     "training_read",
-    f"SELECT {STORED} FROM trainings t WHERE t.user_id = %(user_id)s AND t.id = %(id)s AND t.deleted_at IS NULL",
+    f"""SELECT {STORED} FROM trainings t
+    WHERE t.user_id = %(user_id)s AND t.id = %(id)s AND t.deleted_at IS NULL AND {READABLE}""",
     TYPES,
 )
 
 # A local day lies within 14 hours of the same day in UTC: so `date` narrows the index, and `day` decides.
 LIST = f"""
 SELECT {STORED} FROM trainings t
-WHERE t.user_id = %(user_id)s AND t.deleted_at IS NULL
+WHERE t.user_id = %(user_id)s AND t.deleted_at IS NULL AND {READABLE}
   AND (%(first)s::date IS NULL OR t.date >= %(first)s::date - interval '1 day' AND t.day >= %(first)s)
   AND (%(last)s::date IS NULL OR t.date < %(last)s::date + interval '2 days' AND t.day <= %(last)s)
   AND (%(status)s::training_status IS NULL OR t.status = %(status)s)
@@ -345,9 +366,10 @@ ORDER BY t.date DESC, t.id DESC
 LIMIT %(limit)s
 """
 
-HISTORY = """
+HISTORY = f"""
 SELECT version, event_type, actor, request_id, created_at, payload FROM outbox
 WHERE user_id = %(user_id)s AND aggregate_id = %(id)s AND aggregate_type = 'training' AND version > %(after)s
+  AND (SELECT {READABLE} FROM trainings t WHERE t.user_id = %(user_id)s AND t.id = %(id)s)
 ORDER BY version LIMIT %(limit)s
 """
 

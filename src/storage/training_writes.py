@@ -27,7 +27,7 @@ from models.errors import (
     Unprocessable,
 )
 from models.events import MAX_EVENT_BYTES, EventType
-from models.trainings import TrainingBody, TrainingCreate, document_json, training_fields
+from models.trainings import Status, TrainingBody, TrainingCreate, document_json, training_fields
 from storage.database import Database, Prepared, Row
 from storage.training_statements import REPLAY, Write
 
@@ -40,11 +40,27 @@ _UNNAMED = b"unnamed"  # not empty: that is a training whose creation is not kno
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who asks for a change: the user whose data it is, the token's subject, and the request's id."""
+    """Who asks for a change: the user whose data it is, the token's subject, and the request's id.
+
+    `coach_of` are the groups of a coach, who writes for one of their athletes; None for the athlete. A coach makes,
+    changes and deletes what is PLANNED for one of these groups: anything else is not there (`NotFound`), and a body
+    that says something else is `Unprocessable`.
+    """
 
     user_id: UUID
     actor: str
     request_id: str | None = None
+    coach_of: tuple[str, ...] | None = None
+
+    def check_group(self, group: str | None) -> None:
+        """Raises `Unprocessable` where a coach writes for no group of theirs."""
+        if self.coach_of is not None and group not in self.coach_of:
+            raise Unprocessable("A coach plans for a group of theirs: name it.", "/group_external_id")
+
+    def check_hidden(self, *, hidden: bool) -> None:
+        """Raises `Unprocessable` where an athlete would hide a training."""
+        if hidden and self.coach_of is None:
+            raise Unprocessable("Only a coach hides a training.", "/hidden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +222,7 @@ class TrainingWriter:
             "topic": self._topic,
             "actor": author.actor,
             "request_id": author.request_id,
+            "coach_of": None if author.coach_of is None else list(author.coach_of),
             "event_head": f'{{"event_id":"{event_id}","event_type":"{event_type}","timestamp":"',
             "payload_head": f'","payload":{{"training_id":"{id_}","user_id":"{author.user_id}",',
         }
@@ -215,8 +232,12 @@ class TrainingWriter:
     ) -> dict[str, Any]:
         """The parameters of a write of a whole training, whose exercises `models.trainings.exercises_json` made.
 
-        Raises `Unprocessable` where the event would be too large.
+        Raises `Unprocessable` where the event would be too large, and where it is not the author's to write.
         """
+        author.check_group(body.group_external_id)
+        author.check_hidden(hidden=body.hidden)
+        if author.coach_of is not None and body.status != Status.PLANNED:
+            raise Unprocessable("A coach plans: the athlete begins it.", "/status")
         fields = training_fields(body, exercises)
         if len(fields.encode()) > MAX_EVENT_BYTES:
             raise Unprocessable(f"The training's event would be larger than {MAX_EVENT_BYTES:,} bytes.")
@@ -235,6 +256,7 @@ class TrainingWriter:
             "group_external_id": body.group_external_id,
             "skipped_at": body.skipped_at,
             "skip_reason": body.skip_reason,
+            "hidden": body.hidden,
             "exercises": exercises,
             "fields": fields,
         }

@@ -72,7 +72,7 @@ class Trainings:
 
         An `id` or `source_id` that names a training created with the same body creates nothing, and answers what is
         stored now. Raises `IdentityConflict` where the body was another, `UnknownWorkout`, `IdempotencyKeyReused`, and
-        `Unprocessable` where the event would be too large.
+        `Unprocessable` where the event would be too large, or the body is not the author's to write.
         """
         write = self._writer.training(author, id_, EventType.TRAINING_CREATED, body, exercises)
         write |= {"source_id": body.source_id, "digest": identity(body)}
@@ -118,11 +118,12 @@ class Trainings:
         """Store the training anew, as its next version, with its event. `if_match` are the versions it may be at.
 
         `exercises` is what `models.trainings.exercises_json` made of the body. Raises `NotFound`, `StatusConflict`,
-        `PreconditionFailed`, `UnknownWorkout`, `IdempotencyKeyReused`, and `Unprocessable` where the event would be too
-        large.
+        `Conflict` where it would be hidden that was shown, `PreconditionFailed`, `UnknownWorkout`,
+        `IdempotencyKeyReused`, and `Unprocessable` as `create` does.
         """
         write = self._writer.training(author, id_, EventType.TRAINING_UPDATED, body, exercises)
-        return await self._writer.change(UPDATE, author, write, _backwards, if_match=if_match, key=key)
+        refusal = _shown if body.hidden else _backwards  # a PLANNED body is behind nothing that a coach may write
+        return await self._writer.change(UPDATE, author, write, refusal, if_match=if_match, key=key)
 
     async def delete(
         self,
@@ -174,8 +175,11 @@ class Trainings:
         )
 
     async def read(self, user_id: UUID, id_: UUID) -> Stored:
-        """The training as it is now. Raises `NotFound`, for a deleted one and for another user's too."""
-        row = await self._database.one(READ, {"user_id": user_id, "id": id_})
+        """The training as it is now. Raises `NotFound`, for a deleted one and for another user's too.
+
+        One that is hidden is there for who reads on a coach's behalf only, here and below.
+        """
+        row = await self._database.one(READ, {"user_id": user_id, "id": id_, "coach_of": None})
         if row is None:
             raise NotFound("There is no such training.")
         return stored_training(user_id, row)
@@ -203,6 +207,7 @@ class Trainings:
             "after_date": after_date,
             "after_id": after_id,
             "limit": limit,
+            "coach_of": None,
         }
         return [stored_training(user_id, row) for row in await self._database.all(LIST, parameters)]
 
@@ -211,7 +216,7 @@ class Trainings:
 
         A deleted training's history stays. Raises `NotFound` when the user never had such a training.
         """
-        parameters = {"user_id": user_id, "id": id_, "after": after, "limit": limit}
+        parameters = {"user_id": user_id, "id": id_, "after": after, "limit": limit, "coach_of": None}
         rows = await self._database.all(HISTORY, parameters)
         if not rows:
             raise NotFound("There is no such training.")
@@ -220,6 +225,10 @@ class Trainings:
 
 def _backwards(status: str, _: Sequence[Any]) -> StatusConflict:
     return StatusConflict(f"The training is {status}: its status never goes backwards.")
+
+
+def _shown(_status: str, _: Sequence[Any]) -> Conflict:
+    return Conflict("The athlete sees the training already: it is hidden from its creation on, or never.")
 
 
 def _not_reopened(status: str, _: Sequence[Any]) -> Conflict:

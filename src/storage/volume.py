@@ -43,12 +43,13 @@ class DeadLetter:
 
 async def fold(
     database: Database, trainings: Collection[FoldedTraining], dead_letters: Collection[DeadLetter] = ()
-) -> int:
+) -> frozenset[UUID]:
     """Store what a batch of events leaves of its trainings, in one transaction and one round trip.
 
     A training that is stored at the same or a newer version stays as it is, so events may come twice, late and in any
-    order; the days of the others are summed again. Returns the number of trainings that changed. Raises `Unfoldable`
-    and `DatabaseUnavailable`; then nothing, or after a broken connection perhaps all, is stored.
+    order; the days of the others are summed again. Returns the users whose names are at another version than their
+    trainings were computed with: nothing of theirs is stored, and it is to be computed anew. Raises `Unfoldable` and
+    `DatabaseUnavailable`; then nothing, or after a broken connection perhaps all, is stored.
     """
     async with database.session() as cursor:
         return await fold_into(cursor, trainings, dead_letters)
@@ -60,7 +61,7 @@ async def fold_into(
     dead_letters: Collection[DeadLetter] = (),
     *,
     schema: str = SCHEMA,
-) -> int:
+) -> frozenset[UUID]:
     """As `fold`, on one connection, and into tables of the same names in another schema."""
     sql = ""
     parameters: dict[str, object] = {}
@@ -72,13 +73,12 @@ async def fold_into(
         parameters |= _training_arrays(trainings)
     try:
         if trainings:
-            row = await cursor.one(sql, parameters)
-            return int(row[0]) if row else 0
+            return frozenset(user_id for (user_id,) in await cursor.all(sql, parameters))
         if dead_letters:
             await cursor.execute(sql, parameters)
     except (psycopg2.DataError, ValueError) as error:  # ValueError: psycopg2 sends no NUL
         raise Unfoldable(str(error).partition("\n")[0]) from error
-    return 0
+    return frozenset()
 
 
 def training_row(training: FoldedTraining) -> tuple[object, ...]:
@@ -99,13 +99,14 @@ def training_row(training: FoldedTraining) -> tuple[object, ...]:
         session.session_rpe_load,
         training.source_seq,
         training.updated_at,
+        session.naming,
     )
 
 
 def exercise_row(exercise: ExerciseVolume) -> tuple[object, ...]:
     """The exercise's own part of its row of `exercise_volume`, in the order of `EXERCISE_COLUMNS`."""
-    position, name, movement, revision, volume, heaviest = exercise  # the names of a named tuple are slow
-    return (position, name, movement, revision, *volume, heaviest)
+    position, name, movement, revision, volume, heaviest, own = exercise  # the names of a named tuple are slow
+    return (position, name, movement, revision, *volume, heaviest, own)
 
 
 def _training_arrays(trainings: Iterable[FoldedTraining]) -> dict[str, object]:
@@ -114,11 +115,15 @@ def _training_arrays(trainings: Iterable[FoldedTraining]) -> dict[str, object]:
         key = training.user_id.int, training.training_id.int
         if key not in newest or newest[key].version < training.version:
             newest[key] = training
+    # Where one user's were computed with names of two versions, one of these is outdated.
+    users = {(user, training.names_version): training.user_id for (user, _), training in newest.items()}
     exercises: list[tuple[object, ...]] = []
     for training in newest.values():
         ids = training.user_id, training.training_id
         exercises += [ids + exercise_row(exercise) for exercise in training.session.exercises]
     return {
+        "users": _array(users.values(), "uuid"),
+        "names_versions": _array((version for _, version in users), "integer"),
         **_columns("t", TRAINING_COLUMNS, [training_row(training) for training in newest.values()]),
         **_columns("x", EXERCISE_KEY | EXERCISE_COLUMNS, exercises),
     }

@@ -50,7 +50,7 @@ async def take_over_shadow(cursor: Cursor) -> dict[str, int]:
     """
     await cursor.execute(sql.ANALYSE_SHADOW)
     changed = {}
-    for table in sql.SHADOWED:
+    for table in sql.KEYS:
         removed = await cursor.execute(sql.REMOVE_STRANGERS[table])
         changed[table] = max(removed, await cursor.execute(sql.ADD_MISSING[table]))
     return changed

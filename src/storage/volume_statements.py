@@ -32,6 +32,7 @@ TRAINING_COLUMNS = {
     "session_rpe_load": "numeric",
     "source_seq": "bigint",
     "updated_at": "timestamptz",
+    "naming": "integer",
 }
 EXERCISE_COLUMNS = {
     "position": "integer",
@@ -40,22 +41,43 @@ EXERCISE_COLUMNS = {
     "exercise_revision": "integer",
     **FIGURES,
     "max_weight_kg": "numeric",
+    "own_exercise": "text",
 }
 EXERCISE_KEY = {"user_id": "uuid", "training_id": "uuid"}
+NAME_COLUMNS = {
+    "user_id": "uuid",
+    "name": "text",
+    "version": "integer",
+    "exercise": "text",
+    "exercise_revision": "integer",
+    "own_exercise": "text",
+    "bw_fraction": "numeric",
+    "movement": "text",
+    "category": "text",
+    "family": "text",
+    "mode": "text",
+    "difficulty": "integer",
+    "muscles": "text[]",
+    "secondary_muscles": "text[]",
+    "unilateral": "boolean",
+}
 SUMS = (*FIGURES, "duration_seconds", "session_rpe_load")
 DAY_COLUMNS = ("user_id", "day", "sessions", "source_seq", "updated_at", *SUMS)
 KEYS: Mapping[str, tuple[str, ...]] = {
+    "users": ("user_id",),
+    "exercise_names": ("user_id", "name"),
     "folded_trainings": ("user_id", "training_id"),
     "exercise_volume": ("user_id", "training_id", "position"),
     "daily_volume": ("user_id", "day"),
 }
 COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "users": ("user_id", "naming", "refolded"),
+    "exercise_names": tuple(NAME_COLUMNS),
     "folded_trainings": tuple(TRAINING_COLUMNS),
     "exercise_volume": ("user_id", "training_id", "day", "source_seq", "updated_at", *EXERCISE_COLUMNS),
     "daily_volume": DAY_COLUMNS,
 }
 """The columns of each table of volume, in the order in which rows are read and compared."""
-SHADOWED: Mapping[str, tuple[str, ...]] = {"users": ("user_id",), **KEYS}
 
 # A batch is folded in one round trip: PostgreSQL runs the statements of one message as one transaction.
 #
@@ -63,12 +85,13 @@ SHADOWED: Mapping[str, tuple[str, ...]] = {"users": ("user_id",), **KEYS}
 # the day's new sum; the second statement has a newer snapshot, which sees what such a fold has committed. A conflict
 # whose WHERE is false locks the row and writes nothing.
 LOCK_USERS = """
-INSERT INTO {schema}.users SELECT DISTINCT user_id FROM unnest(%(t_user_id)s::uuid[]) user_id ORDER BY user_id
+INSERT INTO {schema}.users (user_id) SELECT DISTINCT user_id FROM unnest(%(users)s::uuid[]) user_id ORDER BY user_id
 ON CONFLICT (user_id) DO UPDATE SET user_id = excluded.user_id WHERE false;
 """
 
 
-def _names(columns: Iterable[str], prefix: str = "") -> str:
+def names(columns: Iterable[str], prefix: str = "") -> str:
+    """The columns as a list in SQL."""
     return ", ".join(f"{prefix}{column}" for column in columns)
 
 
@@ -76,17 +99,24 @@ def _arrays(columns: dict[str, str], prefix: str) -> str:
     return ", ".join(f"%({prefix}_{column})s::{type_}[]" for column, type_ in columns.items())
 
 
-# `won` are the trainings whose version is newer than the stored one; only they replace their exercises, and only their
-# days, the old and the new, are summed again. The statement sees the tables as they were before it: so the day's other
-# trainings are read from the table and `won` itself is added. Every row is looked up by its key (LATERAL with OFFSET 0,
-# a conflict, a ctid): where the planner may choose a join, it reads whole tables as long as they are small.
+# `outdated` are the users whose names are not at the version that their trainings were computed with: nothing of theirs
+# is stored, and they are the answer. Under the lock their names stay as they are until the end of the transaction.
+# `won` are the trainings whose version is newer than the stored one, or whose names are; only they replace their
+# exercises, and only their days, the old and the new, are summed again. The statement sees the tables as they were
+# before it: so the day's other trainings are read from the table and `won` itself is added. Every row is looked up by
+# its key (LATERAL with OFFSET 0, a conflict, a ctid): where the planner may choose a join, it reads whole tables as
+# long as they are small.
 FOLD = f"""
-WITH won AS (
-    INSERT INTO {{schema}}.folded_trainings AS f ({_names(TRAINING_COLUMNS)})
-    SELECT * FROM unnest({_arrays(TRAINING_COLUMNS, "t")})
+WITH outdated AS (
+    SELECT t.user_id FROM unnest(%(users)s::uuid[], %(names_versions)s::integer[]) AS t (user_id, naming)
+    WHERE t.naming <> (SELECT u.naming FROM {{schema}}.users u WHERE u.user_id = t.user_id)
+), won AS (
+    INSERT INTO {{schema}}.folded_trainings AS f ({names(TRAINING_COLUMNS)})
+    SELECT * FROM unnest({_arrays(TRAINING_COLUMNS, "t")}) AS t ({names(TRAINING_COLUMNS)})
+    WHERE t.user_id <> ALL (ARRAY(SELECT user_id FROM outdated))
     ON CONFLICT (user_id, training_id) DO UPDATE
     SET {", ".join(f"{column} = excluded.{column}" for column in list(TRAINING_COLUMNS)[2:])}
-    WHERE f.version < excluded.version
+    WHERE (f.version, f.naming) < (excluded.version, excluded.naming)
     RETURNING new.*, coalesce(old.counted, false) AS was_counted, old.day AS old_day
 ), gone AS (
     DELETE FROM {{schema}}.exercise_volume WHERE ctid = ANY (ARRAY(
@@ -100,10 +130,10 @@ WITH won AS (
     RETURNING 1
 ), exercises AS (
     INSERT INTO {{schema}}.exercise_volume
-        (user_id, training_id, day, source_seq, updated_at, {_names(EXERCISE_COLUMNS)})
-    SELECT won.user_id, won.training_id, won.day, won.source_seq, won.updated_at, {_names(EXERCISE_COLUMNS, "x.")}
+        (user_id, training_id, day, source_seq, updated_at, {names(EXERCISE_COLUMNS)})
+    SELECT won.user_id, won.training_id, won.day, won.source_seq, won.updated_at, {names(EXERCISE_COLUMNS, "x.")}
     FROM unnest({_arrays(EXERCISE_KEY, "x")}, {_arrays(EXERCISE_COLUMNS, "x")})
-         AS x ({_names(EXERCISE_KEY)}, {_names(EXERCISE_COLUMNS)})
+         AS x ({names(EXERCISE_KEY)}, {names(EXERCISE_COLUMNS)})
     JOIN won USING (user_id, training_id)
     WHERE (SELECT count(*) FROM gone) >= 0
     ON CONFLICT (user_id, training_id, position) DO UPDATE
@@ -111,9 +141,9 @@ WITH won AS (
 ), touched AS (
     SELECT user_id, day FROM won WHERE counted UNION SELECT user_id, old_day FROM won WHERE was_counted
 ), counted AS (
-    SELECT user_id, day, source_seq, updated_at, {_names(SUMS)} FROM won WHERE counted
+    SELECT user_id, day, source_seq, updated_at, {names(SUMS)} FROM won WHERE counted
     UNION ALL
-    SELECT f.user_id, f.day, f.source_seq, f.updated_at, {_names(SUMS, "f.")}
+    SELECT f.user_id, f.day, f.source_seq, f.updated_at, {names(SUMS, "f.")}
     FROM touched CROSS JOIN LATERAL (
         SELECT * FROM {{schema}}.folded_trainings f
         WHERE f.user_id = touched.user_id AND f.day = touched.day AND f.counted
@@ -132,11 +162,11 @@ WITH won AS (
         ) d
     ))
 ), days AS (
-    INSERT INTO {{schema}}.daily_volume ({_names(DAY_COLUMNS)}) SELECT {_names(DAY_COLUMNS)} FROM sums
+    INSERT INTO {{schema}}.daily_volume ({names(DAY_COLUMNS)}) SELECT {names(DAY_COLUMNS)} FROM sums
     ON CONFLICT (user_id, day) DO UPDATE
     SET {", ".join(f"{column} = excluded.{column}" for column in DAY_COLUMNS[2:])}
 )
-SELECT count(*) FROM won
+SELECT user_id FROM outdated
 """
 
 BURY = """
@@ -150,10 +180,18 @@ ON CONFLICT DO NOTHING;
 _REPORT = """
 WITH items AS ({items} LIMIT %(limit)s)
 SELECT count(*), coalesce(json_strip_nulls(json_agg(row_to_json(items))), '[]')::text, (
-    SELECT rfc3339(least(now(), min(o.created_at)))
-    FROM trainings t LEFT JOIN analytics.folded_trainings f ON f.user_id = t.user_id AND f.training_id = t.id
-    JOIN outbox o ON o.user_id = t.user_id AND o.aggregate_id = t.id AND o.version = coalesce(f.version, 0) + 1
-    WHERE t.user_id = %(user_id)s AND t.version > coalesce(f.version, 0)
+    SELECT rfc3339(least(now(), min(created_at))) FROM (
+        SELECT o.created_at
+        FROM trainings t LEFT JOIN analytics.folded_trainings f ON f.user_id = t.user_id AND f.training_id = t.id
+        JOIN outbox o ON o.user_id = t.user_id AND o.aggregate_id = t.id AND o.version = coalesce(f.version, 0) + 1
+        WHERE t.user_id = %(user_id)s AND t.version > coalesce(f.version, 0)
+        UNION ALL
+        SELECT o.created_at
+        FROM exercise_namings n LEFT JOIN analytics.users u ON u.user_id = n.user_id
+        JOIN outbox o
+          ON o.user_id = n.user_id AND o.aggregate_id = n.user_id AND o.version = coalesce(u.refolded, 0) + 1
+        WHERE n.user_id = %(user_id)s AND n.version > coalesce(u.refolded, 0)
+    ) unfolded
 ) FROM items
 """
 _SESSIONS = """
@@ -190,7 +228,7 @@ USERS_AFTER = "SELECT user_id FROM ({}) users ORDER BY user_id LIMIT %(limit)s".
     )
 )
 STORED = {
-    table: f"SELECT {_names(columns)} FROM analytics.{table} WHERE user_id = ANY (%(users)s)"
+    table: f"SELECT {names(columns)} FROM analytics.{table} WHERE user_id = ANY (%(users)s)"
     for table, columns in COLUMNS.items()
 }
 FOLDED_EVENTS = """
@@ -213,7 +251,7 @@ WHERE newest.version > coalesce(f.version, 0)
 MAKE_SHADOW = ";".join(
     f"DROP TABLE IF EXISTS pg_temp.{table};"
     f"CREATE TEMPORARY TABLE {table} (LIKE analytics.{table} INCLUDING DEFAULTS INCLUDING INDEXES)"
-    for table in SHADOWED
+    for table in KEYS
 )
 UNSHADOWED = """
 SELECT o.topic, o.seq, coalesce(o.published_seq, o.seq), o.event_id, o.user_id, o.payload FROM outbox o
@@ -222,10 +260,10 @@ WHERE o.aggregate_type = 'training' AND o.seq > %(after)s AND o.version > coales
 ), 0)
 ORDER BY o.seq LIMIT %(limit)s
 """
-ANALYSE_SHADOW = ";".join(f"ANALYZE pg_temp.{table}" for table in SHADOWED)
+ANALYSE_SHADOW = ";".join(f"ANALYZE pg_temp.{table}" for table in KEYS)
 HOLD_FOLDS = "SET LOCAL statement_timeout = 0; LOCK TABLE analytics.users IN SHARE ROW EXCLUSIVE MODE"
-DROP_SHADOW = f"ROLLBACK; DROP TABLE {', '.join(f'pg_temp.{table}' for table in SHADOWED)}"
-_SAME_KEY = {table: " AND ".join(f"s.{column} = t.{column}" for column in key) for table, key in SHADOWED.items()}
+DROP_SHADOW = f"ROLLBACK; DROP TABLE {', '.join(f'pg_temp.{table}' for table in KEYS)}"
+_SAME_KEY = {table: " AND ".join(f"s.{column} = t.{column}" for column in key) for table, key in KEYS.items()}
 REMOVE_STRANGERS = {
     table: f"""
 DELETE FROM analytics.{table} t WHERE NOT EXISTS (

@@ -6,7 +6,7 @@ Composed as those of `storage.training_statements` are, of which they use the cl
 from collections.abc import Callable
 
 from storage.database import Prepared
-from storage.training_statements import CHILDREN, KEY, LOG, SOURCE_ID, STORED, TYPES, Write
+from storage.training_statements import CHILDREN, KEY, LOG, SOURCE_ID, STORED, TYPES, WRITABLE, Write
 
 _RECORD = """id uuid, name text, exercise text, exercise_revision integer, superset integer, sets integer, reps json,
         rest integer, weight numeric, unit text, rpe numeric, tempo text, hold_seconds numeric, notes text"""
@@ -43,6 +43,9 @@ _LOG = """logged AS (
     FROM {source}
 )"""
 
+# Which workouts are there for who writes: for a coach only those of the coach's groups (`coach_of`).
+_WRITABLE = "(%(coach_of)s::text[] IS NULL OR {0}group_external_id = ANY (%(coach_of)s::text[]))"
+
 _CREATE = """
 WITH {key}created AS (
     INSERT INTO workouts (user_id, id, name, notes, group_external_id, plan, digest)
@@ -55,7 +58,7 @@ WITH {key}created AS (
 ), {children}, {log}
 SELECT {answer}, created.created_at, w.*
 FROM {first} LEFT JOIN created ON true LEFT JOIN LATERAL (
-    SELECT w.digest IN (%(digest)s, '') AS same, {stored} FROM workouts w
+    SELECT w.digest IN (%(digest)s, '') AND coalesce({writable}, false) AS same, {stored} FROM workouts w
     WHERE NOT EXISTS (SELECT FROM created) AND w.user_id = %(user_id)s AND w.id = %(id)s
 ) w ON true
 """
@@ -65,7 +68,7 @@ _CURRENT = """snapshot AS (
     SELECT w.version{more} FROM workouts w WHERE w.user_id = %(user_id)s AND w.id = %(id)s
 ), current AS (
     SELECT version, deleted_at IS NOT NULL AS deleted FROM workouts
-    WHERE user_id = %(user_id)s AND id = %(id)s {fresh}
+    WHERE user_id = %(user_id)s AND id = %(id)s AND {writable} {fresh}
     FOR UPDATE
 )"""
 
@@ -86,16 +89,42 @@ SELECT {answer}, changed.version, changed.created_at, changed.updated_at, curren
 FROM {first} LEFT JOIN current ON true LEFT JOIN changed ON true
 """
 
+# A copy of a coach's workout. `digest` says of which version of that it is one, and which version of it that made: one
+# that is at another was changed since. As above, only a write whose snapshot holds the exercises changes anything.
+_COPY = """
+WITH snapshot AS (
+    SELECT version, deleted_at IS NOT NULL OR substr(digest, 5) <> int4send(version) AS changed,
+           substr(digest, 1, 4) >= int4send(%(source_version)s) AS same
+    FROM workouts WHERE user_id = %(user_id)s AND id = %(id)s
+), copied AS (
+    INSERT INTO workouts AS w (user_id, id, name, notes, group_external_id, plan, digest)
+    SELECT %(user_id)s, %(id)s, %(name)s, %(notes)s, %(group_external_id)s, %(plan)s,
+           int4send(%(source_version)s) || int4send(1)
+    ON CONFLICT (user_id, id) DO UPDATE
+    SET version = w.version + 1, updated_at = greatest(now(), w.updated_at), name = excluded.name,
+        notes = excluded.notes, plan = excluded.plan,
+        digest = int4send(%(source_version)s) || int4send(w.version + 1)
+    WHERE w.version = (SELECT version FROM snapshot WHERE NOT changed AND NOT same)
+    RETURNING version, updated_at
+), old_exercises AS (
+    DELETE FROM workout_exercises e USING copied WHERE e.user_id = %(user_id)s AND e.workout_id = %(id)s RETURNING 1
+), content AS (
+    SELECT %(exercises)s::json AS exercises FROM copied, (SELECT count(*) FROM old_exercises) gone
+), {children}, {log}
+SELECT copied.version, snapshot.changed, snapshot.same
+FROM (VALUES (1)) one LEFT JOIN copied ON true LEFT JOIN snapshot ON true
+"""
+
 # The training says of itself what `models.trainings.training_fields` would.
 _PLAN = """
 WITH {key}workout AS (
     SELECT id, version, name, group_external_id, plan FROM workouts
-    WHERE user_id = %(user_id)s AND id = %(workout_id)s AND deleted_at IS NULL {fresh}
+    WHERE user_id = %(user_id)s AND id = %(workout_id)s AND deleted_at IS NULL AND {writable_workout} {fresh}
 ), created AS (
     INSERT INTO trainings (user_id, id, source_id, status, date, timezone, day, title, workout_id, workout_version,
-                           group_external_id, digest)
+                           group_external_id, hidden, digest)
     SELECT %(user_id)s, %(id)s, %(source_id)s, 'PLANNED', %(date)s, %(timezone)s, %(day)s,
-           coalesce(%(title)s, name), id, version, group_external_id, %(digest)s
+           coalesce(%(title)s, name), id, version, group_external_id, %(hidden)s, %(digest)s
     FROM workout
     ON CONFLICT DO NOTHING
     RETURNING created_at, source_id, title
@@ -103,12 +132,13 @@ WITH {key}workout AS (
     SELECT workout.plan::json AS exercises, %(planned_fields)s || ',"title":' || to_json(created.title)::text
            || ',"workout_id":"' || workout.id || '","workout_version":' || workout.version
            || coalesce(',"group_external_id":' || to_json(workout.group_external_id)::text, '')
+           || CASE WHEN %(hidden)s THEN ',"hidden":true' ELSE '' END
            || ',"exercises":' || workout.plan AS fields
     FROM created, workout
 ), {children}, {log}
 SELECT {answer}, created.created_at, content.fields, EXISTS (SELECT FROM workout), t.*
 FROM {first} LEFT JOIN created ON true LEFT JOIN content ON true LEFT JOIN LATERAL (
-    SELECT t.digest IN (%(digest)s, '') AS same, {stored} FROM trainings t
+    SELECT t.digest IN (%(digest)s, '') AND {writable} AS same, {stored} FROM trainings t
     WHERE NOT EXISTS (SELECT FROM created) AND t.user_id = %(user_id)s
       AND (t.id = %(id)s OR t.source_id = %(source_id)s)
 ) t ON true
@@ -123,6 +153,7 @@ def _create(key: str, first: str, fresh: str, answer: str) -> str:
         answer=answer.format(_EXISTS),
         children=_CHILDREN,
         stored=_STORED,
+        writable=_WRITABLE.format("w."),
         log=_LOG.format(version="1", at="created.created_at", fields="%(fields)s || '}'", source="created"),
     )
 
@@ -131,7 +162,7 @@ def _update(key: str, first: str, fresh: str, answer: str) -> str:
     return _CHANGE.format(
         key=key,
         first=first,
-        current=_CURRENT.format(more="", fresh=f"AND {fresh}"),
+        current=_CURRENT.format(more="", writable=_WRITABLE.format(""), fresh=f"AND {fresh}"),
         answer=answer.format(_UNCHANGED),
         change="name = %(name)s, notes = %(notes)s, group_external_id = %(group_external_id)s, plan = %(plan)s",
         returned="",
@@ -145,7 +176,7 @@ def _delete(key: str, first: str, fresh: str, answer: str) -> str:
     return _CHANGE.format(
         key=key,
         first=first,
-        current=_CURRENT.format(more=f", {_FIELDS} AS fields", fresh=f"AND {fresh}"),
+        current=_CURRENT.format(more=f", {_FIELDS} AS fields", writable=_WRITABLE.format(""), fresh=f"AND {fresh}"),
         answer=answer.format(_UNCHANGED),
         change="deleted_at = greatest(now(), w.updated_at)",
         returned=", snapshot.fields",
@@ -162,12 +193,24 @@ def _plan(key: str, first: str, fresh: str, answer: str) -> str:
         answer=answer.format(_EXISTS),
         children=CHILDREN,
         stored=STORED,
+        writable=WRITABLE.format("t."),
+        writable_workout=_WRITABLE.format(""),
         log=LOG.format(
             version="1",
             at="created.created_at",
             source="created, content",
             payload=SOURCE_ID.format("created") + """ || '"version":1,' || content.fields || '}'""",
         ),
+    )
+
+
+def _copy() -> str:
+    made = "CASE copied.version WHEN 1 THEN %(event_type)s ELSE 'workout_updated' END"
+    head = f"replace(%(event_head)s, %(event_type)s, {made})"
+    log = _LOG.replace("%(event_type)s", made).replace("%(event_head)s", head)
+    return _COPY.format(
+        children=_CHILDREN,
+        log=log.format(version="copied.version", at="copied.updated_at", fields="%(fields)s || '}'", source="copied"),
     )
 
 
@@ -192,6 +235,7 @@ CREATE = _write("create", _create)
 UPDATE = _write("update", _update)
 DELETE = _write("delete", _delete)
 PLAN = _write("plan", _plan)
+COPY = Prepared("workout_copy", _copy(), TYPES | {"source_version": "integer"})
 
 READ = Prepared(
     "workout_read",

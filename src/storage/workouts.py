@@ -74,7 +74,7 @@ class Workouts:
 
         An `id` that names a workout created with the same body creates nothing, and answers what is stored now. Raises
         `IdentityConflict` where the body was another, `IdempotencyKeyReused`, and `Unprocessable` where an event, its
-        own or that of a training made from it, would be too large.
+        own or that of a training made from it, would be too large, or the body is not the author's to write.
         """
         write = self._write(author, id_, WorkoutEventType.WORKOUT_CREATED, body, exercises) | {"digest": body.digest()}
         for _ in range(ATTEMPTS):
@@ -239,6 +239,7 @@ class Workouts:
             "topic": self._topic,
             "actor": author.actor,
             "request_id": author.request_id,
+            "coach_of": None if author.coach_of is None else list(author.coach_of),
             "event_head": f'{{"event_id":"{event_id}","event_type":"{event_type}","timestamp":"',
             "payload_head": f'","payload":{{"workout_id":"{id_}","user_id":"{author.user_id}",',
         }
@@ -246,6 +247,7 @@ class Workouts:
     def _write(
         self, author: Author, id_: UUID, event_type: WorkoutEventType, body: WorkoutBody, exercises: str
     ) -> dict[str, Any]:
+        author.check_group(body.group_external_id)
         fields, plan = workout_fields(body, exercises), plan_json(exercises)
         if len(fields.encode()) > MAX_EVENT_BYTES:
             raise Unprocessable(f"The workout's event would be larger than {MAX_EVENT_BYTES:,} bytes.")
@@ -274,8 +276,9 @@ class WorkoutPlans:
 
         An `id` or `source_id` that names a training made by the same request creates nothing, and answers what is
         stored now. Raises `NotFound` where the user has no such workout, `IdentityConflict`, `IdempotencyKeyReused`,
-        and `DatabaseUnavailable` as `Workouts` does.
+        `Unprocessable` where an athlete would hide it, and `DatabaseUnavailable` as `Workouts` does.
         """
+        author.check_hidden(hidden=body.hidden)
         write = self._writer.event(author, id_, EventType.TRAINING_CREATED) | {
             "workout_id": workout_id,
             "source_id": body.source_id,
@@ -283,6 +286,7 @@ class WorkoutPlans:
             "timezone": body.timezone,
             "day": body.local_day(),
             "title": body.title,
+            "hidden": body.hidden,
             "digest": body.digest_of(workout_id),
             "planned_fields": planned_fields(body),
         }

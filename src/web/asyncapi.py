@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document of the topics `training_events` and `workout_events`, made from the models of the events.
+"""The AsyncAPI 3 document of the topics, made from the models of the events.
 
 `python -m web.asyncapi` prints it; `docs/asyncapi.json` is its committed form.
 """
@@ -10,18 +10,26 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from models.events import EventType, TrainingEvent, WorkoutEvent, WorkoutEventType
+from models.events import (
+    EventType,
+    ExerciseEvent,
+    ExerciseEventType,
+    TrainingEvent,
+    WorkoutEvent,
+    WorkoutEventType,
+)
 from web.openapi import text
 from web.schemas import Schema, schemas
 
 _INFO = """\
-Every accepted change of a training is one record on `training_events`, and every accepted change of a workout one on
-`workout_events`: at least once, and in order for each user.
+Every accepted change of a training is one record on `training_events`, every accepted change of a workout one on
+`workout_events`, and whatever a user says of movements one on `exercise_events`: at least once, and in order for each
+user.
 
 - The key is the user's id, so that one user's events stay in one partition of each topic, in order.
 - A record may come twice: `event_id` (header `ce_id`) is the same in every copy, and so are key, value and the other
-  headers. Drop what you have seen, or keep the highest `version` of each training or workout.
-- Between the two topics there is no order: a planned training names the workout, and its version, that it was made of.
+  headers. Drop what you have seen, or keep the highest `version` of each training or workout, and of each name.
+- Between topics there is no order: a planned training names the workout, and its version, that it was made of.
 - Later versions only add optional fields: ignore what you do not know.
 - A record with the header `replay` was asked for by an operator; it is otherwise the same record again.
 """
@@ -32,6 +40,7 @@ class _Channel(NamedTuple):
 
     event: type[BaseModel]
     meaning: dict[StrEnum, str]
+    about: str
     noun: str
     operation: str
 
@@ -47,6 +56,7 @@ _CHANNELS = {
             ),
             EventType.TRAINING_DELETED: "A training was deleted. The payload is the training as it was last.",
         },
+        "All changes of all trainings.",
         "training",
         "publishTrainingEvents",
     ),
@@ -57,8 +67,24 @@ _CHANNELS = {
             WorkoutEventType.WORKOUT_UPDATED: "A workout was changed. Trainings that were made of it stay as they are.",
             WorkoutEventType.WORKOUT_DELETED: "A workout was deleted. The payload is the workout as it was last.",
         },
+        "All changes of all workouts.",
         "workout",
         "publishWorkoutEvents",
+    ),
+    "exercise_events": _Channel(
+        ExerciseEvent,
+        {
+            ExerciseEventType.EXERCISE_CREATED: "A user made an own exercise, which its name means from now on.",
+            ExerciseEventType.EXERCISE_UPDATED: (
+                "A user changed an own exercise: `names` are all that mean it. A new name is one more of them."
+            ),
+            ExerciseEventType.EXERCISE_DELETED: "A user deleted an own exercise: `names` mean nothing any more.",
+            ExerciseEventType.EXERCISE_ALIAS_SET: "A user said what a name means.",
+            ExerciseEventType.EXERCISE_ALIAS_REMOVED: "A user said that a name means nothing any more.",
+        },
+        "All that users say of movements: own exercises, and what names in their trainings mean.",
+        "user",
+        "publishExerciseEvents",
     ),
 }
 _TEXT: Schema = {"type": "string"}
@@ -127,7 +153,7 @@ def document() -> dict[str, Any]:
         "channels": {
             topic: {
                 "address": topic,
-                "description": f"All changes of all {channel.noun}s.",
+                "description": channel.about,
                 "messages": {str(type_): {"$ref": f"#/components/messages/{type_}"} for type_ in channel.meaning},
                 "bindings": {"kafka": {"topic": topic, "bindingVersion": "0.5.0"}},
             }

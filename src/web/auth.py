@@ -5,6 +5,7 @@ algorithm goes with which key is fixed here and never taken from the token.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -29,17 +30,24 @@ KEYS_TIMEOUT = 5.0  # seconds one reading may take
 KEYS_MAX_BYTES = 262_144
 KEY_SET_ALGORITHMS = ("RS256", "ES256")
 RSA_BITS = 2048  # at least (RFC 7518, 3.3)
+MOST_GROUPS = 100  # that a claim names
+_GROUP = re.compile(r"[^\0\ud800-\udfff]{1,200}")  # what PostgreSQL keeps as text
 # PyJWT lets Python's own errors out when the JSON of a token or of a key set is perverse.
 _BAD_TOKEN = (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent the request: the user, the token's subject as text, and the roles that it carries."""
+    """Who sent the request: the user, the token's subject as text, and the roles that it carries.
+
+    `groups` are those that the user is in, as an athlete, and `coach_of` those whose athletes the user coaches.
+    """
 
     user_id: UUID
     subject: str
     roles: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    coach_of: frozenset[str] = frozenset()
 
 
 class KeySet:
@@ -217,7 +225,16 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     roles = claims.get("roles", [])
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         raise _unauthorized("The claim `roles` must be a list of strings.")
-    return Caller(user_id, subject, frozenset(roles))
+    return Caller(user_id, subject, frozenset(roles), _groups(claims, "groups"), _groups(claims, "coach_of"))
+
+
+def _groups(claims: Mapping[str, Any], name: str) -> frozenset[str]:
+    groups = claims.get(name, [])
+    if not isinstance(groups, list) or len(groups) > MOST_GROUPS:
+        raise _unauthorized(f"The claim `{name}` must be a list of at most {MOST_GROUPS} groups.")
+    if not all(isinstance(group, str) and _GROUP.fullmatch(group) for group in groups):
+        raise _unauthorized(f"The claim `{name}` must be a list of texts of 1 to 200 characters.")
+    return frozenset(groups)
 
 
 def _unauthorized(detail: str, error: str | None = "invalid_token") -> Problem:

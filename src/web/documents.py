@@ -11,6 +11,7 @@ import orjson
 
 from models.fields import moment
 from models.sets import Document
+from storage.access import Guarded
 from storage.training_writes import Author, IdempotencyKey, Written
 from storage.trainings import Change
 from web.routes import Call, Reply, Versions
@@ -39,13 +40,22 @@ def checked(text: str) -> str:
 
 
 def author(call: Call[Any, Any]) -> Author:
-    """Who asks for the change."""
-    return Author(call.caller.user_id, call.caller.subject, call.request_id)
+    """Who asks for the change. What a coach writes for a group needs that group's membership, no other's."""
+    database = call.services.database
+    if not isinstance(database, Guarded):
+        return Author(call.user_id, call.caller.subject, call.request_id)
+    database.group = getattr(call.body, "group_external_id", None)
+    return Author(call.user_id, call.caller.subject, call.request_id, database.access.groups)
 
 
 def key(call: Call[Any, Any], route: str, body: Document) -> IdempotencyKey | None:
-    """The Idempotency-Key of the request, with what it is good for; None without one."""
+    """The Idempotency-Key of the request, with what it is good for; None without one.
+
+    A coach's is another than the user's own.
+    """
     given = call.idempotency_key
+    if call.coaching:
+        route = f"{call.caller.subject} {route}"
     return None if given is None else IdempotencyKey(route, given, body.digest())
 
 

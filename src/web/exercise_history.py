@@ -44,7 +44,7 @@ async def history(call: Call[None, ExerciseHistoryQuery]) -> Reply:
     query = call.query
     found = await read_history(
         call.services.database,
-        call.path["userId"],
+        call.user_id,
         _trimmed(call.names["exercise"]),
         first=query.first,
         last=query.last,
@@ -62,7 +62,7 @@ async def last(call: Call[ExercisesAsked, None]) -> Reply:
     for place, text in enumerate(texts):
         if text in texts[:place]:
             raise Unprocessable("It is asked for twice.", f"/exercises/{place}")
-    found = await read_last(call.services.database, call.path["userId"], texts)
+    found = await read_last(call.services.database, call.user_id, texts)
     return Reply(200, orjson.dumps({"items": [orjson.Fragment(document) for document in found]}))
 
 
@@ -83,6 +83,7 @@ ROUTES = (
             f"{_NAMING} Of an exercise that was never logged the list is empty."
         ),
         tag="Trainings",
+        scope="read",
         texts=frozenset({"exercise"}),
         query=ExerciseHistoryQuery,
         answers={200: Answer("One page", ExerciseHistory, headers=("Link",))},
@@ -98,6 +99,7 @@ ROUTES = (
             f"left out. {_NAMING} Nothing is written."
         ),
         tag="Trainings",
+        scope="read",
         body=ExercisesAsked,
         body_example={"exercises": ["pistol-squat", "Squat (Barbell)"]},
         answers={200: Answer("The latest sessions", LatestSessions)},

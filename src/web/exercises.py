@@ -295,8 +295,9 @@ ROUTES = (
         operation_id="deleteExercise",
         summary="Delete a movement to which nothing refers",
         description=(
-            "For admins. Removes all its revisions; 409 where a training or a workout refers to one of them, or "
-            "another movement names it as easier. A movement added later under this slug goes on counting revisions."
+            "For admins. Removes all its revisions; 409 where a training, a workout or a user's name refers to "
+            "one of them, or another movement names it as easier. A movement added later under this slug goes on "
+            "counting revisions."
         ),
         tag="Exercises",
         role=ADMIN,

@@ -19,7 +19,7 @@ _METHOD: Mapping[str, object] = {"version": METHOD_VERSION, "rules": RULES}
 
 async def volume(call: Call[None, VolumeQuery]) -> Reply:
     """GET /users/{userId}/metrics/volume."""
-    query, user_id = call.query, call.path["userId"]
+    query, user_id = call.query, call.user_id
     items = await read_report(
         call.services.database, user_id, query.period, query.first, query.last, limit=MOST_ITEMS + 1
     )
@@ -50,6 +50,7 @@ ROUTES = (
             "`from` and `to` are local days, inclusive; a week or month at their edge holds only its days between them."
         ),
         tag="Metrics",
+        scope="read",
         query=VolumeQuery,
         answers={200: Answer("The report", VolumeReport)},
     ),

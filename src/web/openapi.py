@@ -20,6 +20,8 @@ TAGS = {
     "Trainings": "Plan, log, correct and read trainings. Every accepted change is an event on Kafka.",
     "Workouts": "Templates of trainings. Every version is kept, and every accepted change is an event on Kafka.",
     "Exercises": "The catalogue of movements, which everybody may read: their progressions, names and search.",
+    "Own exercises": "A user's own movements, and what the names in their trainings mean. Every change is an event.",
+    "Coaching": "Whom a user lets see and plan trainings, and what they did by that.",
     "Metrics": "Derived figures. They follow the trainings by moments; `as_of` says how far they are.",
     "Operations": "For load balancers, alerts and Prometheus.",
     "Documentation": "This description, in several forms.",
@@ -65,6 +67,13 @@ RESPONSE_HEADERS: dict[str, Schema] = {
     },
 }
 
+_OF_COACHES = {
+    "read": "A coach needs the scope `read` of the user's membership; without it the answer is 404.",
+    "plan": (
+        "A coach needs the scope `plan` of the user's membership, and meets the group's PLANNED trainings and workouts "
+        "alone; else the answer is 404."
+    ),
+}
 _ID: Schema = {"type": "string", "format": "uuid"}
 _TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
 _PROBLEM_HEADERS = {401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 503: ("Retry-After",)}
@@ -72,7 +81,8 @@ _INFO = """\
 The system of record for training data.
 
 - Every request but the operational ones carries `Authorization: Bearer <JWT>`. The user is the claim `userId`, else
-  `sub`; another user's resources answer 404.
+  `sub`; another user's resources answer 404. A coach names the groups in the claim `coach_of`: the data of users who
+  have accepted a membership in one of them is open, as far as its scopes go, and every access is told to the user.
 - JSON is snake_case. Errors are `application/problem+json` (RFC 9457) with a stable `type`.
 - The `ETag` of a training or workout is its version: send it back as `If-Match` to change exactly what you have read.
 - Every answer names its request in `X-Request-Id`; so do the events that the request caused.
@@ -157,8 +167,9 @@ def _operation(route: Route, references: dict[Key, Schema]) -> tuple[Schema, Sch
         "summary": route.summary,
         "tags": [route.tag],
     }
-    if route.description:
-        operation["description"] = route.description
+    told = " ".join(filter(None, (route.description, route.scope and _OF_COACHES[route.scope])))
+    if told:
+        operation["description"] = told
     if not route.auth:
         operation["security"] = []
     if parameters:

@@ -61,7 +61,7 @@ FORBIDDEN = Kind(
     "forbidden",
     403,
     "Not allowed",
-    "The token is valid, and its claim `roles` lacks the role that `detail` names.",
+    "The token is valid, and lacks what `detail` names: a role in its claim `roles`, or a group in `groups`.",
 )
 NOT_FOUND = Kind(
     "not-found",

@@ -9,6 +9,7 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import BaseModel
 
+from models.memberships import Scope
 from web.auth import Caller
 from web.problems import Kind, invalid_header
 from web.services import Services
@@ -44,6 +45,16 @@ class Call(Generic[BodyT, QueryT]):
         if self.known_caller is None:
             raise LookupError("this route has no caller")
         return self.known_caller
+
+    @property
+    def user_id(self) -> UUID:
+        """Whose data it is about: the user that the address names, else who calls."""
+        return self.path.get("userId") or self.caller.user_id
+
+    @property
+    def coaching(self) -> bool:
+        """Whether a coach calls, for whom the services' database is guarded."""
+        return self.user_id != self.caller.user_id
 
     @property
     def if_match(self) -> Versions | None:
@@ -115,7 +126,9 @@ class Route:
 
     Every `{name}` of `path` is a UUID: another value names nothing and answers 404; `{userId}` must be the caller's
     own, or the answer is 404 as well (D10). Those in `texts` are text instead, of 1 to 200 characters. `role` is what
-    the caller's token must carry among its `roles`, or the answer is 403.
+    the caller's token must carry among its `roles`, or the answer is 403. `scope` is what the user must have let the
+    coaches of a group do, so that one of them may call it too: the handler uses `call.user_id` then, and nothing of the
+    user's but by way of the services' database.
 
     `query` is a model of strings (unknown or repeated parameters: 422); `body` is the model of the JSON body.
     `request_headers` are names out of `openapi.REQUEST_HEADERS`. `problems` are the handler's own; what the dispatcher
@@ -138,6 +151,7 @@ class Route:
     problems: tuple[Kind, ...] = ()
     auth: bool = True
     role: str | None = None
+    scope: Scope | None = None
     texts: frozenset[str] = frozenset()
     probe: bool = False
     hint: str = ""

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from web import problems
 from web.auth import Authenticator, Caller, KeySet, fetch_from
+from web.coaching import coached
 from web.problems import FORBIDDEN, NOT_FOUND, TIMEOUT, TOO_LARGE, UNSUPPORTED, Problem
 from web.routes import JSON, Call, Reply, Route
 from web.services import Services
@@ -42,6 +44,7 @@ _LONGEST_NAME = 200
 _LOOK_SECONDS = 0.25  # between two looks whether the client of a chunked answer is still there
 _STREAM_PATIENCES = 10  # `web_patience`s that the whole of a chunked answer may take
 
+Ids = Mapping[str, UUID]
 _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refusal = Callable[[web.BaseRequest, web.HTTPException], web.StreamResponse]
 
@@ -135,17 +138,29 @@ class _Server:
         """aiohttp's handler of a route: checks the request, calls the route's own handler, makes its answer."""
         ids = [name for name in route.path_parameters if name not in route.texts]
 
+        async def reply(request: web.Request, path: Ids, caller: Caller | None, services: Services) -> Reply:
+            names = _names(request, route.texts) if route.texts else {}
+            query = _query(request, route.query)
+            body = None if route.body is None else await _body(request, route.body, self._patience)
+            return await route.handler(Call(services, request, request[REQUEST_ID], path, names, query, body, caller))
+
         async def answer(request: web.Request) -> web.StreamResponse:
             caller = await self._caller(request) if route.auth else None
             if route.role is not None and (caller is None or route.role not in caller.roles):
                 raise Problem(FORBIDDEN, f"The token lacks the role `{route.role}`.")
-            path = _path(request, ids, caller) if ids else {}
-            names = _names(request, route.texts) if route.texts else {}
-            query = _query(request, route.query)
-            body = None if route.body is None else await _body(request, route.body, self._patience)
-            call = Call(self._services, request, request[REQUEST_ID], path, names, query, body, caller)
-            reply = await route.handler(call)
-            return _response(reply) if reply.chunks is None else _Chunks(reply, reply.chunks)
+            path = _path(request, ids) if ids else {}
+            if caller is not None and path.get("userId", caller.user_id) != caller.user_id:
+                answered = await coached(
+                    partial(reply, request, path, caller),
+                    self._services,
+                    route,
+                    user_id=path["userId"],
+                    coach=caller,
+                    request_id=request[REQUEST_ID],
+                )
+            else:
+                answered = await reply(request, path, caller, self._services)
+            return _response(answered) if answered.chunks is None else _Chunks(answered, answered.chunks)
 
         return answer
 
@@ -291,7 +306,7 @@ def _response(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.body, headers=headers)
 
 
-def _path(request: web.Request, names: Sequence[str], caller: Caller | None) -> Mapping[str, UUID]:
+def _path(request: web.Request, names: Sequence[str]) -> Ids:
     ids: dict[str, UUID] = {}
     for name in names:
         text = request.match_info[name]
@@ -301,8 +316,6 @@ def _path(request: web.Request, names: Sequence[str], caller: Caller | None) -> 
             raise Problem(NOT_FOUND, f"{name} must be a UUID.") from None
         if len(text) != _UUID_LENGTH:  # Python also reads braces, urn:uuid: and no hyphens
             raise Problem(NOT_FOUND, f"{name} must be a UUID.")
-    if caller is not None and ids.get("userId", caller.user_id) != caller.user_id:
-        raise Problem(NOT_FOUND, "There is no such user.")
     return ids
 
 

@@ -45,7 +45,7 @@ class SessionQuery(BaseModel):
 
 async def create(call: Call[SessionCreate, None]) -> Reply:
     """POST /users/{userId}/sessions."""
-    user = call.caller.user_id
+    user = call.user_id
     body = call.body.training(dt.datetime.now(dt.UTC))
     id_ = body.id or uuid7()
     exercises = await call.services.catalogue.resolve(partial(exercises_json, id_, body.exercises))
@@ -62,13 +62,13 @@ async def create(call: Call[SessionCreate, None]) -> Reply:
 
 async def read(call: Call[None, None]) -> Reply:
     """GET /users/{userId}/sessions/{id}."""
-    session = await Sessions(call.services.database).read(call.caller.user_id, call.path["id"])
+    session = await Sessions(call.services.database).read(call.user_id, call.path["id"])
     return documents.served(call, session.version, _document(session))
 
 
 async def list_(call: Call[None, SessionQuery]) -> Reply:
     """GET /users/{userId}/sessions."""
-    found = Sessions(call.services.database).stream(call.caller.user_id, call.query.first, call.query.last)
+    found = Sessions(call.services.database).stream(call.user_id, call.query.first, call.query.last)
     headers = {"Vary": "Accept"}
     if call.wants_lines:
         return Reply(200, headers=headers, media=NDJSON, chunks=_lines(found))
@@ -123,7 +123,7 @@ _STREAM_ANSWER = Answer(
     line=SessionDocument,
 )
 _STREAM_TEXT = (
-    "The caller's COMPLETED trainings that lie on the local days `from` to `to`, oldest first, as they are at one "
+    "The user's COMPLETED trainings that lie on the local days `from` to `to`, oldest first, as they are at one "
     "moment. However many there are, they are not held in memory; so few such answers can be under way at once, and a "
     "client that reads too slowly is cut off. `adherence` tells how far each was done as its sets' targets say, or as "
     "the workout's version says that it names."
@@ -169,6 +169,7 @@ ROUTES = (
         summary="Read all sessions, oldest first",
         description=_STREAM_TEXT,
         tag="Sessions",
+        scope="read",
         query=SessionQuery,
         answers={200: _STREAM_ANSWER},
     ),
@@ -180,6 +181,7 @@ ROUTES = (
         summary="Read a session",
         description=f"A training that is not COMPLETED answers 404. {_HINT}",
         tag="Sessions",
+        scope="read",
         request_headers=("If-None-Match",),
         answers={
             200: Answer("The session", SessionDocument, headers=("ETag",)),
@@ -195,6 +197,7 @@ ROUTES = (
         summary="Read all sessions, at the address of the services' contract",
         description=_STREAM_TEXT,
         tag="Sessions",
+        scope="read",
         query=SessionQuery,
         answers={200: _STREAM_ANSWER},
     ),

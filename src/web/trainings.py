@@ -1,7 +1,9 @@
 """Trainings over REST: create, read, list, change, delete, and the history of each."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Self
+from uuid import UUID
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -24,6 +26,7 @@ from web import documents, problems
 from web.routes import Answer, Call, Reply, Route
 
 PATH = "/api/v1/trainings"
+USER_PATH = "/api/v1/training/users/{userId}/trainings"  # of an athlete, for coaches
 
 
 class TrainingQuery(BaseModel):
@@ -66,12 +69,12 @@ async def create(call: Call[TrainingCreate, None]) -> Reply:
     written = await _trainings(call).create(
         documents.author(call), id_, call.body, exercises, key=documents.key(call, f"POST {PATH}", call.body)
     )
-    return documents.created(call, written, f"{PATH}/{written.id}")
+    return documents.created(call, written, address(call, written.id, of_user="userId" in call.path))
 
 
 async def read(call: Call[None, None]) -> Reply:
     """GET /trainings/{id}."""
-    stored = await _trainings(call).read(call.caller.user_id, call.path["id"])
+    stored = await _trainings(call).read(call.user_id, call.path["id"])
     return documents.served(call, stored.version, stored.document)
 
 
@@ -79,7 +82,7 @@ async def list_(call: Call[None, TrainingQuery]) -> Reply:
     """GET /trainings."""
     query = call.query
     found = await _trainings(call).page(
-        call.caller.user_id,
+        call.user_id,
         first=query.first,
         last=query.last,
         status=query.status,
@@ -148,9 +151,14 @@ async def history(call: Call[None, HistoryQuery]) -> Reply:
     """GET /trainings/{id}/history."""
     query = call.query
     found = await _trainings(call).history(
-        call.caller.user_id, call.path["id"], after=query.cursor or 0, limit=query.limit + 1
+        call.user_id, call.path["id"], after=query.cursor or 0, limit=query.limit + 1
     )
     return documents.changes(call, found, query.limit)
+
+
+def address(call: Call[Any, Any], id_: UUID, *, of_user: bool) -> str:
+    """Where the training is; `of_user`: at the address that the user's coaches may use too."""
+    return f"{USER_PATH.format(userId=call.user_id) if of_user else PATH}/{id_}"
 
 
 def _trainings(call: Call[Any, Any]) -> Trainings:
@@ -172,7 +180,7 @@ _EXAMPLE_BODY = {
 _WRITE_HEADERS = ("If-Match", "Idempotency-Key")
 _DOCUMENT_HEADERS = ("ETag", "Idempotent-Replayed")
 
-ROUTES = (
+_OWN = (
     Route(
         method="POST",
         path=PATH,
@@ -243,6 +251,7 @@ ROUTES = (
         answers={200: Answer("The training as it is now", TrainingDocument, headers=_DOCUMENT_HEADERS)},
         problems=(
             problems.STATUS_CONFLICT,
+            problems.CONFLICT,
             problems.PRECONDITION_FAILED,
             problems.UNKNOWN_EXERCISE,
             problems.UNKNOWN_WORKOUT,
@@ -306,3 +315,17 @@ ROUTES = (
         answers={200: Answer("One page", TrainingHistory, headers=("Link",))},
     ),
 )
+
+
+def _of_user(route: Route) -> Route:
+    """The same at the address of an athlete, for the athlete's coaches too."""
+    return replace(
+        route,
+        path=route.path.replace(PATH, USER_PATH),
+        operation_id=f"{route.operation_id}OfUser",
+        summary=f"{route.summary}, at the address of an athlete",
+        scope="read" if route.method == "GET" else "plan",
+    )
+
+
+ROUTES = (*_OWN, *(_of_user(route) for route in _OWN if not route.path.endswith(("/reopen", "/restore"))))

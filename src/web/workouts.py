@@ -48,12 +48,12 @@ async def create(call: Call[WorkoutCreate, None]) -> Reply:
     written = await _workouts(call).create(
         documents.author(call), id_, call.body, exercises, key=documents.key(call, f"POST {PATH}", call.body)
     )
-    return documents.created(call, written, _address(call.caller.user_id, written.id))
+    return documents.created(call, written, _address(call.user_id, written.id))
 
 
 async def read(call: Call[None, None]) -> Reply:
     """GET /users/{userId}/workouts/{id}."""
-    stored = await _workouts(call).read(call.caller.user_id, call.path["id"])
+    stored = await _workouts(call).read(call.user_id, call.path["id"])
     return documents.served(call, stored.version, stored.document)
 
 
@@ -61,7 +61,7 @@ async def list_(call: Call[None, WorkoutQuery]) -> Reply:
     """GET /users/{userId}/workouts."""
     query = call.query
     found = await _workouts(call).page(
-        call.caller.user_id,
+        call.user_id,
         after=documents.place(query.cursor) if query.cursor else None,
         limit=query.limit + 1,  # one more tells whether there is a next page
     )
@@ -103,7 +103,7 @@ async def versions(call: Call[None, HistoryQuery]) -> Reply:
     """GET /users/{userId}/workouts/{id}/versions."""
     query = call.query
     found = await _workouts(call).versions(
-        call.caller.user_id, call.path["id"], after=query.cursor or 0, limit=query.limit + 1
+        call.user_id, call.path["id"], after=query.cursor or 0, limit=query.limit + 1
     )
     return documents.changes(call, found, query.limit)
 
@@ -113,7 +113,7 @@ async def version(call: Call[None, None]) -> Reply:
     named = call.names["version"]
     if not (named.isascii() and named.isdigit() and len(named) < 10):
         raise NotFound("There is no such version.")
-    return Reply(200, await _workouts(call).version(call.caller.user_id, call.path["id"], int(named)))
+    return Reply(200, await _workouts(call).version(call.user_id, call.path["id"], int(named)))
 
 
 async def plan(call: Call[WorkoutPlan, None]) -> Reply:
@@ -127,7 +127,7 @@ async def plan(call: Call[WorkoutPlan, None]) -> Reply:
         body,
         key=documents.key(call, f"POST {PATH}/{workout_id}/trainings", body),
     )
-    return documents.created(call, written, f"{trainings.PATH}/{written.id}")
+    return documents.created(call, written, trainings.address(call, written.id, of_user=call.coaching))
 
 
 def _workouts(call: Call[Any, Any]) -> Workouts:
@@ -163,6 +163,7 @@ ROUTES = (
             "with a 201. A 200 needs none: the `id` that it answers to holds for ever."
         ),
         tag="Workouts",
+        scope="plan",
         body=WorkoutCreate,
         body_example=_EXAMPLE_BODY,
         request_headers=("Idempotency-Key",),
@@ -183,6 +184,7 @@ ROUTES = (
         operation_id="listWorkouts",
         summary="List workouts, those created last first",
         tag="Workouts",
+        scope="read",
         query=WorkoutQuery,
         answers={200: Answer("One page", WorkoutPage, headers=("Link",))},
     ),
@@ -193,6 +195,7 @@ ROUTES = (
         operation_id="readWorkout",
         summary="Read a workout",
         tag="Workouts",
+        scope="read",
         request_headers=("If-None-Match",),
         answers={
             200: Answer("The workout", WorkoutDocument, headers=("ETag",)),
@@ -211,6 +214,7 @@ ROUTES = (
             "sets are passed over."
         ),
         tag="Workouts",
+        scope="plan",
         body=WorkoutUpdate,
         body_example=_EXAMPLE_BODY,
         request_headers=_WRITE_HEADERS,
@@ -228,6 +232,7 @@ ROUTES = (
             "versions stay, and so do the trainings that were made from it."
         ),
         tag="Workouts",
+        scope="plan",
         request_headers=_WRITE_HEADERS,
         answers={204: Answer("Deleted", headers=("Idempotent-Replayed",))},
         problems=(problems.PRECONDITION_FAILED, problems.KEY_REUSED),
@@ -240,6 +245,7 @@ ROUTES = (
         summary="Read the versions of a workout",
         description="Every change with the event that was published, oldest first; of a deleted workout too.",
         tag="Workouts",
+        scope="read",
         query=HistoryQuery,
         answers={200: Answer("One page", WorkoutVersions, headers=("Link",))},
     ),
@@ -251,6 +257,7 @@ ROUTES = (
         summary="Read a workout as it was",
         description="As it was at that version, which a training that was made from it names; of a deleted one too.",
         tag="Workouts",
+        scope="read",
         texts=frozenset({"version"}),
         answers={200: Answer("The workout at that version", WorkoutDocument)},
     ),
@@ -266,6 +273,7 @@ ROUTES = (
             "and its version, and is a training like any other from then on."
         ),
         tag="Workouts",
+        scope="plan",
         body=WorkoutPlan,
         body_example=_EXAMPLE_PLAN,
         request_headers=("Idempotency-Key",),

@@ -19,6 +19,7 @@ from tests.support.dictionary import data_dictionary
 DICTIONARY = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 RELATIONS = [
     "users",
+    "exercise_names",
     "folded_trainings",
     "session_volume",
     "exercise_volume",

@@ -296,21 +296,17 @@ async def test_every_text_is_data(client: Client, text: str) -> None:
         assert (await client.get(PATH, params={name: text})).status == 422
 
 
-async def test_one_statement_each(client: Client, db: Database) -> None:
-    new = _EXAMPLE | {"slug": SLUG}
+async def test_who_reads_without_a_token_sends_one_statement_too(client: Client, db: Database) -> None:
     await client.get(PATH)
-    for method, path, body in (
-        ("GET", PATH, None),
-        ("GET", f"{PATH}?q=handstnd&category=Skill&limit=3", None),
-        ("GET", f"{PATH}/plank", None),
-        ("GET", f"{PATH}/plank?revision=1", None),
-        ("GET", f"{PATH}/wall-push-up/progressions?to=one-arm-push-up", None),
-        ("GET", NAMES_PATH, None),
-        ("POST", PATH, new),
-        ("PUT", f"{PATH}/{SLUG}", _EXAMPLE),
-        ("DELETE", f"{PATH}/{SLUG}", None),
+    for path in (
+        PATH,
+        f"{PATH}?q=handstnd&category=Skill&limit=3",
+        f"{PATH}/plank",
+        f"{PATH}/plank?revision=1",
+        f"{PATH}/wall-push-up/progressions?to=one-arm-push-up",
+        NAMES_PATH,
     ):
         before = db.statements
-        response = await client.request(method, path, json=body, headers=ADMIN)
+        response = await client.get(path)
         assert 200 <= response.status < 300, await response.text()
-        assert db.statements - before == 1, f"{method} {path}"
+        assert db.statements - before == 1, path

@@ -97,9 +97,10 @@ def folder(server_folder: Path) -> Path:
     return new_folder(server_folder, "run")
 
 
-@pytest.fixture
-def running(folder: Path) -> Iterator[Run]:
-    with Run(folder, free_port()) as run:
+@pytest.fixture(scope="module")
+def running(server_folder: Path) -> Iterator[Run]:
+    """One that tests share, which leave it running."""
+    with Run(new_folder(server_folder, "run"), free_port()) as run:
         run.wait_until_ready()
         yield run
 
@@ -219,12 +220,14 @@ def test_secrets_are_for_their_owner_only(running: Run) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
-def test_a_kill_of_the_whole_leaves_no_process(running: Run) -> None:
-    family = running.family()
-    assert len(family) > 3
-    running.process.kill()
-    running.process.wait()
-    deadline = time.monotonic() + 10
-    while alive(family):
-        assert time.monotonic() < deadline, alive(family)
-        time.sleep(0.05)
+def test_a_kill_of_the_whole_leaves_no_process(folder: Path) -> None:
+    with Run(folder, free_port()) as run:
+        run.wait_until_ready()
+        family = run.family()
+        assert len(family) > 3
+        run.process.kill()
+        run.process.wait()
+        deadline = time.monotonic() + 10
+        while alive(family):
+            assert time.monotonic() < deadline, alive(family)
+            time.sleep(0.05)

@@ -19,6 +19,7 @@ from tests.support.bodies import create_body, squat, update_body
 from tests.support.databases import Databases
 from tests.support.invariants import compare, read_log
 from tests.support.load import until
+from tests.support.own_exercises import Namer, folded_events
 from tests.support.relays import MemoryTopic, RelayProcess
 from tests.support.simulation import Killed
 from tests.support.workouts import PULLS, WORKOUTS, Planner, create_workout, plan_body, update_workout
@@ -61,6 +62,10 @@ class Place:
         planner.author, planner.user_id = USER, USER.user_id
         return planner
 
+    def namer(self) -> Namer:
+        """The same user, who says what movements are."""
+        return Namer(self.database, USER.user_id)
+
     async def history(self, id_: UUID) -> list[tuple[int, str, str]]:
         changes = await self.trainings.history(USER.user_id, id_, limit=100)
         return [(change.version, change.event_type, change.actor) for change in changes]
@@ -79,11 +84,14 @@ class Places:
         self._databases = databases
         self.topic = MemoryTopic()
         self.workouts = MemoryTopic()
+        self.exercises = MemoryTopic()
         self.open: list[Place] = []
 
     async def at(self, name: str) -> Place:
         urls = self._databases.urls(name)
-        relay = RelayProcess(urls.worker, self.topic, f"relay-{len(self.open)}", workouts=self.workouts)
+        relay = RelayProcess(
+            urls.worker, self.topic, f"relay-{len(self.open)}", workouts=self.workouts, exercises=self.exercises
+        )
         place = Place(name, urls.owner, Database(urls.worker, pool_size=2), relay, [])
         relay.relay._on_topic_made_anew = place.made_anew.append
         self.open.append(place)
@@ -413,3 +421,149 @@ async def test_what_was_aimed_at_reopened_and_restored_comes_back(places: Places
     assert completed == [(restored,)]
     await VolumeFold(now.database, TOPIC).catch_up()
     assert (await verify(now.database)).ok
+
+
+async def test_lost_names_come_back_and_what_was_said_since_comes_after_them(
+    places: Places, databases: Databases
+) -> None:
+    before = await places.at(databases.create())
+    await before.create(uuid4())
+    namer = before.namer()
+    for name in ("kept", "dropped", "undone", "written over"):
+        await namer.create(name=name)
+    await namer.set("a", exercise="dip")
+    await namer.set("b", own_exercise="dropped")
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+
+    lost = await places.at(before.name)
+    namer = lost.namer()
+    await namer.update("kept", name="kept, renamed", bw_fraction=None, image_id="i")
+    await namer.set("a", exercise="pistol-squat")
+    await namer.set('c "version":9', own_exercise="kept")
+    await namer.delete("dropped")
+    await namer.create(name="made")
+    await namer.update("undone", difficulty=9, name="undone")
+    await namer.delete("written-over")
+    await namer.create(name="again", slug="dropped")
+    await namer.set("b", exercise="dip")
+    await lost.relay.relay.drain()
+    meanings, own = await namer.aliases(), {exercise["slug"]: exercise for exercise in await namer.own()}
+
+    now = await places.at(backup)
+    namer = now.namer()
+    await namer.set("a", own_exercise="kept")
+    await namer.update("undone", [1], difficulty=2, name="undone")
+    await namer.update("written-over", difficulty=3, name="written over")
+    await namer.set("d", exercise="dip")
+    await namer.set("d", exercise="pistol-squat")
+    since = {"a": {"own_exercise": "kept"}, "d": {"exercise": "pistol-squat", "exercise_revision": 1}}
+    since["written over"] = {"own_exercise": "written-over"}
+    await now.relay.relay.drain()
+
+    assert await namer.aliases() == meanings | since
+    events = await namer.events()
+    assert len(events) == 6 + 9 + 5
+    assert folded_events(events)[0] == meanings | since
+    found = {exercise["slug"]: exercise for exercise in await namer.own()}
+    assert {slug: found[slug] for slug in ("kept", "made", "dropped")} == {
+        slug: own[slug] for slug in ("kept", "made", "dropped")
+    }
+    assert {slug: exercise["difficulty"] for slug, exercise in found.items() if slug not in {"kept", "made"}} == {
+        "dropped": 4,
+        "undone": 2,
+        "written-over": 3,
+    }
+    assert found["undone"]["revision"] > 2  # which stands for what was lost
+    assert now.relay.relay.state.adopted == 9
+    assert now.made_anew == [namer.topic]
+    assert [record.event["payload"]["version"] for record in places.exercises.records] == list(range(1, 21))
+    assert set(read_log(now.owner, namer.topic)) == {record.event_id for record in places.exercises.records}
+
+    # What came back goes on as if it had never been lost.
+    await namer.delete("made")
+    await namer.set("b", own_exercise="dropped")
+    await now.relay.relay.drain()
+    assert [record.event["payload"]["version"] for record in places.exercises.records] == list(range(1, 23))
+    assert folded_events(await namer.events())[0] == await namer.aliases()
+
+
+async def meant(namer: Namer) -> dict[str, tuple[str, int]]:
+    """What the user's names mean by the tables: movement and revision."""
+    own = {exercise["slug"]: exercise["revision"] for exercise in await namer.own()}
+    return {
+        name: (alias["own_exercise"], own[alias["own_exercise"]])
+        if "own_exercise" in alias
+        else (alias["exercise"], alias["exercise_revision"])
+        for name, alias in (await namer.aliases()).items()
+    }
+
+
+async def told(namer: Namer) -> dict[str, tuple[str, int]]:
+    """What the user's names mean by the log's events, in order."""
+    said: dict[str, tuple[str, int]] = {}
+    for event in await namer.events():
+        payload = event["payload"]
+        for name in payload["names"]:
+            said.pop(name, None)
+            if "exercise" in payload:
+                said[name] = (payload["exercise"]["slug"], payload["exercise"]["revision"])
+    return said
+
+
+async def test_what_was_said_of_an_exercise_since_tells_of_the_names_that_came_back(
+    places: Places, databases: Databases
+) -> None:
+    """An exercise that was changed, deleted and named, while a name of it, or a change, was lost."""
+    before = await places.at(databases.create())
+    await before.create(uuid4())
+    namer = before.namer()
+    for name in ("kept", "ends", "aimed"):
+        await namer.create(name=name)
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+
+    lost = await places.at(before.name)
+    namer = lost.namer()
+    await namer.set("a", own_exercise="kept")
+    await namer.set("b", own_exercise="ends")
+    await namer.update("aimed", name="aimed", bw_fraction=1.5)
+    await lost.relay.relay.drain()
+
+    now = await places.at(backup)
+    namer = now.namer()
+    await namer.update("kept", name="kept", bw_fraction=0.75)
+    await namer.delete("ends")
+    await namer.set("c", own_exercise="aimed")
+    await now.relay.relay.drain()
+    assert await meant(namer) == await told(namer)
+    assert {"a", "kept", "aimed", "c"} == set(await meant(namer))
+
+
+async def test_names_that_came_back_mean_what_their_exercises_own_name_means_by_now(
+    places: Places, databases: Databases
+) -> None:
+    before = await places.at(databases.create())
+    await before.create(uuid4())
+    namer = before.namer()
+    await namer.create(name="first")
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+
+    lost = await places.at(before.name)
+    namer = lost.namer()
+    for name, slug, alias in (("plank", "one", "a"), ("row", "two", "b"), ("dip", "three", "c")):
+        await namer.create(name=name, slug=slug)
+        await namer.set(alias, own_exercise=slug)
+    await lost.relay.relay.drain()
+
+    now = await places.at(backup)
+    namer = now.namer()
+    await namer.create(name="plank", slug="four")
+    await namer.set("row", exercise="dip")
+    await namer.set("dip", exercise="dip")
+    await namer.remove("dip")
+    await now.relay.relay.drain()
+    assert await meant(namer) == await told(namer)
+    catalogue = dict.fromkeys(("row", "b", "c"), ("dip", 1))
+    assert await meant(namer) == {"first": ("first", 1), "plank": ("four", 1), "a": ("four", 1), **catalogue}

@@ -1,6 +1,6 @@
 """`runtime` as real worker processes on a real broker; each departure from upstream by its number.
 
-On Apache Kafka these tests run again: tests/kafka/test_runtime.py.
+On Apache Kafka those that meet a broker run again: tests/kafka/test_runtime.py.
 """
 
 import signal

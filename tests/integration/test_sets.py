@@ -75,17 +75,6 @@ async def test_the_first_set_of_an_exercise_and_of_any_status(user: User) -> Non
         assert (document["status"], orders(document)) == (status, [1])
 
 
-async def test_one_statement_each(user: User, db: Database) -> None:
-    for first, then in (("", ""), ("a", "b")):
-        for key, more in ((first, 1), (then, 0)):  # the connection prepares each statement once
-            training = await user.create(exercises=[squat()])
-            for method, body in (("PUT", {"reps": 4}), ("DELETE", None)):
-                before = db.statements
-                headers = {"Idempotency-Key": key} if key else {}
-                assert (await user.ask(method, place(training, uuid(1)), body, headers=headers)).status == 200
-                assert db.statements - before == 1 + more
-
-
 async def test_what_is_not_there_is_not_found(user: User) -> None:
     training = await user.create(exercises=[squat()])
     exercise = training["exercises"][0]["id"]

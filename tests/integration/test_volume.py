@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import agents.folding
 import agents.volume
 from agents.volume import VolumeFold
 from agents.volume_audit import verify
@@ -323,13 +324,13 @@ async def test_the_parts_of_a_large_batch_are_acknowledged_together(
 async def test_what_fails_is_tried_again_and_not_acknowledged_before(
     db: Database, athlete: Athlete, volume: VolumeFold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents.volume, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(agents.folding, "FIRST_PAUSE", 0.001)
     await athlete.create(exercises=[squat()])
     batch = Batch(await published(db))
     attempts = 0
     store = agents.volume.fold
 
-    async def failing(*arguments: Any) -> int:
+    async def failing(*arguments: Any) -> Any:
         nonlocal attempts
         attempts += 1
         assert not batch.acknowledged

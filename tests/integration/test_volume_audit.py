@@ -11,8 +11,11 @@ import agents.volume_audit
 from agents.volume import VolumeFold
 from agents.volume_audit import rebuild, verify
 from models.exercises import Catalogue
+from models.own_exercises import AliasBody
 from storage.database import Database
 from storage.exercises import read_catalogue
+from storage.own_exercises import OwnExercises
+from storage.trainings import Author
 from storage.volume_statements import COLUMNS, KEYS
 from tests.support.athletes import TOPIC, Athlete, published
 from tests.support.bodies import squat
@@ -26,6 +29,7 @@ _OTHER = {  # an expression that differs from a value of the type
     "bigint": "coalesce({}, 0) + 1",
     "numeric": "coalesce({}, 0) + 0.0001",
     "text": "coalesce({}, '') || '.'",
+    "text[]": "{} || '.'::text",
     "boolean": "NOT {}",
     "date": "{} + 1",
     "timestamp with time zone": "{} + interval '1 microsecond'",
@@ -44,8 +48,10 @@ def volume(db: Database) -> VolumeFold:
 
 @pytest.fixture
 async def athlete(db: Database, catalogue: Catalogue, volume: VolumeFold) -> Athlete:
-    """An athlete with three trainings, folded; one is deleted."""
+    """An athlete who has said what a name means, with three trainings, folded; one is deleted."""
     athlete = Athlete(db, catalogue)
+    author = Author(athlete.user_id, "athlete")
+    await OwnExercises(db, "exercise_events").set_alias(author, "squat", AliasBody(exercise="pistol-squat"))
     lifts = [squat(), {"name": "pistol", "exercise": "pistol-squat", "sets": [{"reps": 3, "tempo": "3-0-1-0"}]}]
     fields = {"exercises": lifts, "bodyweight_kg": 80, "session_rpe": 7, "duration_seconds": 3000}
     for day in (5, 6, 6):
@@ -110,6 +116,7 @@ async def test_a_row_that_no_event_tells_of_is_seen_and_removed(db: Database, at
     assert difference.expected is None
     assert (await rebuild(db)).changed == {
         "users": 0,
+        "exercise_names": 0,
         "folded_trainings": 0,
         "exercise_volume": 0,
         "daily_volume": 1,

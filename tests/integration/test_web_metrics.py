@@ -67,7 +67,7 @@ async def test_every_period(client: Client, athlete: Athlete, volume: VolumeFold
     months = [MonthItem.model_validate(item) for item in items["month"]]
     assert [(month.month, month.sessions) for month in months] == [("2026-01", 3), ("2026-02", 1)]
     assert found["day"]["user_id"] == str(athlete.user_id)
-    assert found["day"]["method"]["version"] == 1
+    assert found["day"]["method"]["version"] == 2
 
 
 async def test_numbers_are_exact_and_what_is_unknown_is_absent(

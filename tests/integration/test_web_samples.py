@@ -6,7 +6,7 @@ from typing import Any
 
 from storage.database import Database
 from tests.support.web import USER, bearer, serve
-from web import trainings, workouts
+from web import own_exercises, trainings, workouts
 
 SAMPLES = Path(__file__).parents[2] / "docs" / "samples"
 TRAINING = {
@@ -67,6 +67,20 @@ WORKOUT = {
         {"name": "Dead hang", "superset": 1, "sets": 2, "hold_seconds": 45},
     ],
 }
+CARRY = {
+    "name": "Zercher carry",
+    "category": "Legs",
+    "mode": "hold",
+    "phases": ["isometric"],
+    "equipment": ["barbell"],
+    "difficulty": 4,
+    "muscles": ["quadriceps", "abdominals"],
+    "secondary_muscles": ["biceps"],
+    "bw_fraction": 1,
+    "bw_fraction_basis": "The whole body is carried",
+    "family": "carry",
+    "image_id": "zercher-carry-1",
+}
 
 
 def _newest(event_type: str) -> dict[str, Any]:
@@ -108,3 +122,17 @@ async def test_the_events_of_one_workout(db: Database) -> None:
         assert (await client.put(f"{address}/{ID}", json=changed, headers=bearer())).status == 200
         assert (await client.delete(f"{address}/{ID}", headers=bearer())).status == 204
     await _as_sampled(db, ["workout_created", "workout_updated", "workout_deleted"])
+
+
+async def test_the_events_of_ones_names(db: Database) -> None:
+    address = f"/api/v1/training/users/{USER}/own-exercises"
+    alias = f"/api/v1/training/users/{USER}/exercise-aliases/One-leg%20squat"
+    async with serve(own_exercises.ROUTES, database=db) as client:
+        assert (await client.post(address, json=CARRY, headers=bearer())).status == 201
+        renamed = CARRY | {"name": "Front carry"}
+        assert (await client.put(f"{address}/zercher-carry", json=renamed, headers=bearer())).status == 200
+        assert (await client.delete(f"{address}/zercher-carry", headers=bearer())).status == 204
+        assert (await client.put(alias, json={"exercise": "pistol-squat"}, headers=bearer())).status == 200
+        assert (await client.delete(alias, headers=bearer())).status == 204
+    types = ["created", "updated", "deleted", "alias_set", "alias_removed"]
+    await _as_sampled(db, [f"exercise_{type_}" for type_ in types])

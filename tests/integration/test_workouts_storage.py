@@ -83,30 +83,6 @@ async def test_what_is_written_is_what_is_read_and_what_is_published(planner: Pl
     assert orjson.loads(versions[2])["deleted_at"] == events[2]["timestamp"]
 
 
-async def test_one_statement_each(planner: Planner, db: Database) -> None:
-    async def writes(name: str | None) -> None:
-        def named(route: str) -> IdempotencyKey | None:
-            return key(name, route=route) if name else None
-
-        created = await planner.create(create_workout(exercises=[PULLS]), named("POST"))
-        await planner.update(created.id, update_workout(exercises=[PULLS, PULLS]), key=named("PUT"))
-        await planner.workouts.read(planner.user_id, created.id)
-        await planner.plan(created.id, key=named("PLAN"))
-        await planner.delete(created.id, key=named("DELETE"))
-
-    for first, then in ((None, None), ("a", "b")):
-        await writes(first)  # the connection prepares each statement once
-        before = db.statements
-        await writes(then)
-        assert db.statements - before == 5
-    created = await planner.create(create_workout())
-    before = db.statements
-    await planner.workouts.page(planner.user_id, limit=5)
-    await planner.workouts.versions(planner.user_id, created.id, limit=5)
-    await planner.workouts.version(planner.user_id, created.id, 1)
-    assert db.statements - before == 3
-
-
 async def test_the_same_id_creates_once(planner: Planner) -> None:
     body = create_workout(id=str(uuid4()), exercises=[PULLS])
     first = await planner.create(body)

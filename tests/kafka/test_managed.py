@@ -85,8 +85,8 @@ async def test_a_worker_needs_no_right_to_make_topics(
     strict: Kafka, start_worker: Callable[..., Worker], database_urls: DatabaseUrls, tmp_path: Path
 ) -> None:
     topic, group, user = f"test_{uuid4().hex}", f"test-{uuid4().hex}", str(uuid4())
-    workouts = f"{topic}_workouts"
-    await allow(strict, [(TOPIC, topic), (TOPIC, workouts), (GROUP, group)])
+    workouts, exercises = f"{topic}_workouts", f"{topic}_exercises"
+    await allow(strict, [(TOPIC, topic), (TOPIC, workouts), (TOPIC, exercises), (GROUP, group)])
     secret = tmp_path / "secret"
     secret.write_text(PASSWORD)
     worker = await asyncio.to_thread(
@@ -98,6 +98,7 @@ async def test_a_worker_needs_no_right_to_make_topics(
         kafka_sasl_password_file=secret,
         events_topic=topic,
         workout_events_topic=workouts,
+        exercise_events_topic=exercises,
         consumer_group=group,
         topic_partitions=4,
     )
@@ -106,6 +107,7 @@ async def test_a_worker_needs_no_right_to_make_topics(
     await until(lambda: wanted in reasons(worker).get("relay", ""), 20, "health says what to make")
     assert topic in reasons(worker)["relay"]
     await make(strict, workouts, 4)
+    await make(strict, exercises, 4)
     assert worker.get("/health/ready")[0] == 200
     assert wanted in worker.log.read_text()
     await make(strict, topic, 4)

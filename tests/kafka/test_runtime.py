@@ -1,4 +1,4 @@
-"""`runtime` on Apache Kafka: all of tests/integration/test_runtime.py, and several workers."""
+"""`runtime` on Apache Kafka: what of tests/integration/test_runtime.py meets a broker, and several workers."""
 
 import random
 import threading
@@ -12,6 +12,18 @@ from tests.support.brokers import KafkaAddress, OwnBroker
 from tests.support.runtime_worker import Broker, RuntimeWorker, eventually
 
 pytestmark = pytest.mark.kafka
+
+# What meets no broker is the same on any.
+for alone in (
+    "test_f3_sigterm_ends_a_worker_that_never_found_its_broker",
+    "test_f3_a_stop_that_hangs_ends_hard",
+    "test_f6_a_timer_that_fails_ends_nothing",
+    "test_f11_the_environment_changes_nothing",
+    "test_what_lives_for_ever_is_kept_out_of_garbage_collection",
+    "test_a_taken_port_ends_the_worker_with_a_clear_line",
+    "test_signals_for_stacks_end_nothing_and_show_no_values_and_ctrl_c_ends_in_order",
+):
+    del globals()[alone]
 
 TAKEOVER = 20.0  # seconds, after a kill, until all events are folded
 

@@ -64,12 +64,15 @@ def is_apache_kafka() -> bool:
     return docker_answers() or os.environ.get("TRAINING_TEST_BROKER") == "kafka"
 
 
-def new_broker(folder: Path, *, advertised: int | None = None) -> BrokerServer:
-    """A broker, not started yet; `advertised` is the port that clients are told to connect to."""
+def new_broker(folder: Path, *, advertised: int | None = None, steady: bool = False) -> BrokerServer:
+    """A broker, not started yet; `advertised` is the port that clients are told to connect to.
+
+    `steady` is for who measures it (see `Kafka`).
+    """
     if docker_answers():
         return DockerKafka(advertised=advertised)
     if is_apache_kafka():
-        return Kafka(folder, advertised=advertised)
+        return Kafka(folder, advertised=advertised, steady=steady)
     return Broker(folder / "broker.log", advertised=advertised)
 
 

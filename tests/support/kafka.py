@@ -18,6 +18,7 @@ from tests.support.cache import kept
 
 _POM = Path(__file__).with_name("kafka-pom.xml")
 VERSION = re.findall(r"<kafka\.version>(.+?)<", _POM.read_text())[0]
+_QUICK = "-XX:TieredStopAtLevel=1"  # compiles little: what does not run for long is there in two thirds of the time
 _CLUSTER_ID = "dGVzdHMtb2YtdHJhaW5pbg"  # any 16 bytes in base64; each broker is a cluster of its own
 
 
@@ -68,7 +69,8 @@ class Kafka(Server):
     """A broker whose data stands in `folder`/data: stopped or killed, it starts again with its data, on its port.
 
     `advertised` is the port that clients are told to connect to (a proxy's); by default its own. `listeners` are ways
-    in beside the plain one, `more` are further settings of the broker.
+    in beside the plain one, `more` are further settings of the broker. `steady`: it is compiled for long work, which
+    costs time at the start.
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class Kafka(Server):
         advertised: int | None = None,
         listeners: Sequence[Listener] = (),
         more: Mapping[str, str] | None = None,
+        steady: bool = False,
     ) -> None:
         super().__init__(f"Apache Kafka {VERSION}", folder / "kafka.log", port)
+        self._compiler = [] if steady else [_QUICK]
         self._listeners = listeners
         self._more = dict(more or {})
         self._folder = folder
@@ -114,14 +118,15 @@ class Kafka(Server):
             prefix = f"listener.name.{listener.name.lower()}."
             settings |= {prefix + name: value for name, value in listener.settings.items()}
         path = _write(self._folder, settings | self._more)
-        self.spawn(_java(cache, "-Xms256m", "-Xmx768m", "-XX:+UseG1GC", "kafka.Kafka", str(path)))
+        heap = ("-Xms256m", "-Xmx768m", "-XX:+UseG1GC")
+        self.spawn(_java(cache, *heap, *self._compiler, "kafka.Kafka", str(path)))
 
     def ready(self) -> bool:
         return self.running and serves(self.port)
 
     def tool(self, main: str, *arguments: str) -> None:
         """Run one of Kafka's own tools on this broker, over its plain listener. Raises `ServerError`."""
-        _run(_java(installed(), main, "--bootstrap-server", self.bootstrap, *arguments))
+        _run(_java(installed(), _QUICK, main, "--bootstrap-server", self.bootstrap, *arguments))
 
 
 def _another_port(taken: Sequence[int]) -> int:

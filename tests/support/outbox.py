@@ -24,6 +24,7 @@ def settings_for(urls: DatabaseUrls, kafka: KafkaAddress | OwnBroker, topic: str
         "kafka_idempotent": kafka.idempotent,
         "events_topic": topic,
         "workout_events_topic": f"{topic}_workouts",
+        "exercise_events_topic": f"{topic}_exercises",
         "topic_partitions": 4,
         "relay_lease": 1.0,
         "relay_ack_timeout": 2.0,

@@ -46,11 +46,21 @@ class MemoryTopic:
 
 
 class MemoryProducer:
-    """`outbox.relay.Producer` into a `MemoryTopic` of trainings, which has all mishaps, and one of workouts."""
+    """`outbox.relay.Producer` into a `MemoryTopic` of trainings, which has all mishaps, and one of each other kind."""
 
-    def __init__(self, topic: MemoryTopic, process: Process, workouts: MemoryTopic | None = None) -> None:
+    def __init__(
+        self,
+        topic: MemoryTopic,
+        process: Process,
+        workouts: MemoryTopic | None = None,
+        exercises: MemoryTopic | None = None,
+    ) -> None:
         self.topic = topic
-        self.topics = {"training_events": topic, "workout_events": workouts or MemoryTopic()}
+        self.topics = {
+            "training_events": topic,
+            "workout_events": workouts or MemoryTopic(),
+            "exercise_events": exercises or MemoryTopic(),
+        }
         self.process = process
         self.look = 1_000_000  # records of one look at what stands on the topic
         self.dies_after: int | None = None  # batches of the topic: killed before it hears of the last one
@@ -122,6 +132,7 @@ class RelayProcess:
         name: str,
         *,
         workouts: MemoryTopic | None = None,
+        exercises: MemoryTopic | None = None,
         lease: float = 1.0,
         batch: int = 50,
         pause: float = 0.005,
@@ -129,8 +140,8 @@ class RelayProcess:
         self.database = Database(url, pool_size=3, name=name, options=PLANNER)
         self.store = OutboxStore(self.database, name, lease=lease, batch=batch)
         self.process = Process()
-        self.producer = MemoryProducer(topic, self.process, workouts)
-        topics = ("workout_events", "training_events")
+        self.producer = MemoryProducer(topic, self.process, workouts, exercises)
+        topics = ("exercise_events", "workout_events", "training_events")
         self.relay = Relay(_Mortal(self.store, self.process), self.producer, lease=lease, topics=topics)
         self._pause = pause
         self._task: asyncio.Task[None] | None = None

@@ -9,6 +9,7 @@ import schemathesis
 from web.openapi import REQUEST_HEADERS
 
 COMPLETED, DELETED, EXERCISE, SET = (UUID(f"0193f1a0-0000-7000-8000-00000000c00{n}") for n in range(4))
+GROUP, LEFT = "team", "club"  # of the test's user, who leaves the second
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -18,13 +19,21 @@ _KEY = re.compile(r"[!-~]{1,255}")
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
     """Name a movement and a time zone that exist where some name is allowed, the version that is there, and new ids."""
-    if "slug" in (case.path_parameters or {}) and _SLUG.fullmatch(case.path_parameters["slug"]):
+    slug = (case.path_parameters or {}).get("slug", "")
+    own = 1 <= len(slug) <= 200 and case.path.endswith("/own-exercises/{slug}")
+    if (own or _SLUG.fullmatch(slug)) and not slug.startswith("test-"):  # which another request made
         # One to which nothing refers, so that it can be deleted; the others stay.
         case.path_parameters["slug"] = "manna" if case.method == "DELETE" else "pistol-squat"
     if 1 <= len((case.path_parameters or {}).get("version", "")) <= 200:
         case.path_parameters["version"] = "1"
+    if 1 <= len((case.path_parameters or {}).get("name", "").strip()) <= 200:
+        case.path_parameters["name"] = "Row"
+    if 1 <= len((case.path_parameters or {}).get("group", "")) <= 200:
+        case.path_parameters["group"] = LEFT if case.method == "DELETE" else GROUP
     if isinstance(case.body, dict):
         _mend(case.body)
+        if slug and str(case.body.get("slug")).startswith("test-"):
+            case.body["slug"] = case.path_parameters["slug"]
     _lead(case.method, case.path.rpartition("/")[2], case.path_parameters or {})
     headers = case.headers or {}
     if headers.get("If-Match") == REQUEST_HEADERS["If-Match"]["example"]:
@@ -57,12 +66,18 @@ def _mend(body: dict[str, Any]) -> None:
         body["id"] = str(uuid4())
     if isinstance(body.get("source_id"), str) and 1 <= len(body["source_id"]) <= 200 and "\0" not in body["source_id"]:
         body["source_id"] = f"test:{uuid4()}"
+    name = body.get("name")
+    if "difficulty" in body and isinstance(name, str) and name.strip() and len(name) <= 200 and "\0" not in name:
+        body["name"] = f"test {uuid4()}"  # an own exercise's is its own
     if isinstance(body.get("timezone"), str) and len(body["timezone"]) <= 64:
         body["timezone"] = "Europe/Berlin"
     if isinstance(body.get("slug"), str) and len(body["slug"]) <= 100 and _SLUG.fullmatch(body["slug"]):
         body["slug"] = f"test-{uuid4()}"
     if isinstance(body.get("easier_slugs"), list) and _are_slugs(body["easier_slugs"]):
         body["easier_slugs"] = body["easier_slugs"] and ["box-pistol-squat"]
+    for member in ("exercise", "own_exercise"):
+        if isinstance(body.get(member), str) and len(body[member]) <= 100 and _SLUG.fullmatch(body[member]):
+            body[member] = "pistol-squat"
     exercises = body.get("exercises")
     for exercise in exercises if isinstance(exercises, list) else ():
         slug = exercise.get("exercise") if isinstance(exercise, dict) else None

@@ -37,9 +37,9 @@ def token(user: UUID | str = USER, *, key: Any = SECRET, algorithm: str = "HS256
     return jwt.encode({name: value for name, value in given.items() if value is not None}, key, algorithm)
 
 
-def bearer(user: UUID | str = USER) -> dict[str, str]:
-    """The header that makes `user` the caller."""
-    return {"Authorization": f"Bearer {token(user)}"}
+def bearer(user: UUID | str = USER, **claims: Any) -> dict[str, str]:
+    """The header that makes `user` the caller, with `claims` as in `token`."""
+    return {"Authorization": f"Bearer {token(user, **claims)}"}
 
 
 class _Server(TestServer):

@@ -1,6 +1,7 @@
 """Clients of the fault harness: the same choices from the same seed, and honest records of what they were told."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -8,7 +9,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from chaos.history import content_digest
-from chaos.load import PATH, ROUTES, Load, Request, create
+from chaos.load import Load
+from chaos.routes import COACHES_ROUTES, ROUTES
+from chaos.routes.trainings import PATH, batch, body, create, creation
 from tests.support.load import until
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -62,9 +65,9 @@ async def test_an_answer_is_recorded_for_what_it_says(
     url = await serve(answer)
     load = Load(lambda: [url], "1")
     async with load.client("one") as client:
-        body = client.body()
-        call = await client.once(Request("create", "POST", PATH, body))
-    assert (call.outcome, call.status, call.digest) == (outcome, status, content_digest(body))
+        said = body(client.random)
+        call = await client.once(creation(said))
+    assert (call.outcome, call.status, call.digest) == (outcome, status, content_digest(said))
     assert load.history.calls == [call]
 
 
@@ -85,7 +88,7 @@ async def test_half_an_answer_is_unknown_and_a_key_is_asked_again(serve: Callabl
     url = await serve(answer)
     load = Load(lambda: [url], "1")
     async with load.client("one") as client:
-        await client.ask(Request("create", "POST", PATH, client.body(), key="the key"))
+        await client.ask(creation(body(client.random), key="the key"))
     assert [call.outcome for call in load.history] == ["unknown", "unknown", "ok"]
     assert {(key, body) for key, _, body in seen} == {(seen[0][0], seen[0][2])}
     assert len({request_id for _, request_id, _ in seen}) == 3
@@ -98,26 +101,63 @@ async def test_what_may_not_be_repeated_is_not(serve: Callable[[Handler], Awaita
     url = await serve(answer)
     load = Load(lambda: [url], "1")
     async with load.client("one") as client:
-        await client.ask(Request("create", "POST", PATH, client.body()))
+        await client.ask(creation(body(client.random)))
     assert len(load.history) == 1
 
 
 async def test_nobody_there_is_unknown() -> None:
     load = Load(list, "1")
     async with load.client("one") as client:
-        call = await client.once(Request("create", "POST", PATH, client.body()))
+        call = await client.once(creation(body(client.random)))
     assert (call.outcome, call.status) == ("unknown", 0)
 
 
+async def test_each_part_of_a_batch_is_a_call_with_its_own_outcome(
+    serve: Callable[[Handler], Awaitable[str]],
+) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        first = not sent
+        sent[:] = await request.json()
+        if first:
+            return web.json_response({}, status=503)
+        refused = {"status": 422, "problem": {}}
+        made = {"status": 201, "training": {"version": 1}}
+        return web.json_response({"items": [refused, *[made] * (len(sent) - 1)]})
+
+    url = await serve(answer)
+    load = Load(lambda: [url], "1")
+    async with load.client("one") as client:
+        await batch(client)
+        told = client.user.trainings
+    ids = [item["id"] for item in sent]
+    lost, rest = load.history.calls[: len(sent)], load.history.calls[len(sent) : 2 * len(sent)]
+    assert [(call.id, call.outcome, call.version) for call in lost] == [(id_, "unknown", None) for id_ in ids]
+    assert [(call.id, call.outcome) for call in rest] == [(ids[0], "failed"), *((id_, "ok") for id_ in ids[1:])]
+    assert {call.request_id for call in rest} == {"chaos.one.2"}
+    assert all(call.several and call.digest == content_digest(item) for call, item in zip(rest, sent, strict=True))
+    assert told == dict.fromkeys(ids[1:], 1)
+
+
 async def test_every_route_is_taken_by_the_load(serve: Callable[[Handler], Awaitable[str]]) -> None:
+    users: list[str] = []
+    result = {"outcome": "created", "workout_id": str(uuid4()), "training_id": str(uuid4())}
+
     async def answer(request: web.Request) -> web.Response:
         if request.method == "DELETE":
             return web.Response(status=204)
+        if request.path.endswith("/batch"):
+            made = {"status": 201, "training": {"version": 1}}
+            return web.json_response({"items": [made] * len(await request.json())})
+        if "/groups/" in request.path:
+            return web.json_response({"items": [{**result, "user_id": user} for user in users]})
         return await created(request)
 
     url = await serve(answer)
     load = Load(lambda: [url], "1", rate=400.0)
+    users += [user.id for user in load.users]
     async with load:
-        everything = {route.name for route in ROUTES}
+        everything = {route.name for route in (*ROUTES, *COACHES_ROUTES)}
         await until(lambda: {call.kind for call in load.history} == everything, 20, "each route was taken")
-    assert {call.client for call in load.history} <= {f"c{number}" for number in range(6)}
+    assert {call.client for call in load.history} <= {"coach", *(f"c{number}" for number in range(6))}

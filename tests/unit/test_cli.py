@@ -144,6 +144,14 @@ def test_a_token_carries_roles(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["token", "--role", "admin", "--role", "analytics"]) == 0
     claims = jwt.decode(capsys.readouterr().out.strip(), SECRET, algorithms=["HS256"])
     assert claims["roles"] == ["admin", "analytics"]
+    assert not {"groups", "coach_of"} & claims.keys()
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_token_carries_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["token", "--group", "team", "--coach-of", "club", "--coach-of", "a b"]) == 0
+    claims = jwt.decode(capsys.readouterr().out.strip(), SECRET, algorithms=["HS256"])
+    assert (claims["groups"], claims["coach_of"]) == (["team"], ["club", "a b"])
 
 
 def test_a_token_needs_the_secret(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -321,6 +321,8 @@ def test_lag_is_what_is_not_done_and_unknown_while_a_partition_is() -> None:
     assert consumption(partitions=()).lag == 0
     assert consumption(partitions=(Partition("t", 0, done=5, end=None),)).lag is None
     assert consumption(partitions=(Partition("t", 0, done=5, end=3),)).lag == 0
+    both = consumption(partitions=(Partition("t", 0, done=5, end=8), Partition("u", 0, done=0, end=7)))
+    assert (both.lag, both.of("t").lag, both.of("u").lag, both.of("v").partitions) == (10, 3, 7, ())
     assert consumption(connected=False, partitions=()).lag is None
 
 

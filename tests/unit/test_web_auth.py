@@ -85,6 +85,23 @@ async def test_roles_that_are_no_list_of_strings(roles: object) -> None:
     await _refused(token(roles=roles))
 
 
+async def test_groups_of_a_token() -> None:
+    most = [f"group {n}" for n in range(100)]
+    caller = await _caller(token(groups=["team", "a\nb", "x" * 200, "team"], coach_of=most))
+    assert caller.groups == {"team", "a\nb", "x" * 200}
+    assert caller.coach_of == set(most)
+    without = await _caller(token())
+    assert without.groups == without.coach_of == frozenset()
+
+
+@pytest.mark.parametrize("claim", ["groups", "coach_of"])
+@pytest.mark.parametrize(
+    "groups", ["team", {"team": True}, [1], 1, [""], ["x" * 201], ["a\0b"], ["\ud800"], ["team"] * 101, [None], [["a"]]]
+)
+async def test_groups_that_are_no_list_of_names(claim: str, groups: object) -> None:
+    await _refused(token(**{claim: groups}))
+
+
 async def test_the_subject_serves_as_the_user() -> None:
     caller = await _caller(token(userId=None, sub=str(USER)))
     assert (caller.user_id, caller.subject) == (USER, str(USER))

@@ -10,17 +10,20 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from models.events import EventType, TrainingEvent, WorkoutEvent, WorkoutEventType
+from models.events import EventType, ExerciseEvent, ExerciseEventType, TrainingEvent, WorkoutEvent, WorkoutEventType
 from web import asyncapi, openapi
 from web.api import ALL_ROUTES, ROUTES
 
 DOCS = Path(__file__).parents[2] / "docs"
 SAMPLES = sorted((DOCS / "samples").glob("*.json"))
-TYPES = {str(type_) for type_ in (*EventType, *WorkoutEventType)}
+TYPES = {str(type_) for type_ in (*EventType, *WorkoutEventType, *ExerciseEventType)}
 
 
-def model_of(path: Path) -> type[TrainingEvent] | type[WorkoutEvent]:
-    return WorkoutEvent if path.name.startswith("workout_") else TrainingEvent
+MODELS = {"training": TrainingEvent, "workout": WorkoutEvent, "exercise": ExerciseEvent}
+
+
+def model_of(path: Path) -> Any:
+    return MODELS[path.name.partition("_")[0]]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +119,7 @@ def test_every_type_of_event_is_described(events: dict[str, Any]) -> None:
     assert {name: set(channel["messages"]) for name, channel in events["channels"].items()} == {
         "training_events": set(EventType),
         "workout_events": set(WorkoutEventType),
+        "exercise_events": set(ExerciseEventType),
     }
 
 
@@ -141,7 +145,8 @@ def test_readers_pass_over_what_they_do_not_know(path: Path) -> None:
     document = json.loads(path.read_bytes())
     known = model_of(path).model_validate_json(path.read_bytes())
     document["later"] = document["payload"]["later"] = {"a": 1}
-    document["payload"]["exercises"][0]["later"] = 1
+    for exercise in document["payload"].get("exercises", [document["payload"].get("exercise", {"later": 0})]):
+        exercise["later"] = 1
     if isinstance(known, TrainingEvent):
         document["payload"]["exercises"][0]["sets"][0]["later"] = 1
     assert model_of(path).model_validate_json(orjson.dumps(document)) == known

@@ -1,0 +1,272 @@
+"""How many statements each request sends: one round trip a write and a read, whatever it is about."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import closing
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import psycopg2
+import pytest
+
+from models.own_exercises import slug_of
+from storage import database as module
+from storage.database import Database
+from tests.support.bodies import squat
+from tests.support.databases import DatabaseUrls
+from tests.support.load import until
+from tests.support.web import USER, Client, bearer, serve
+from web.api import ALL_ROUTES
+from web.routes import Route
+
+ROUTES = {(route.method, route.path): route for route in ALL_ROUTES if route.auth}
+GROUP = "team"
+# Who asks: an admin, and a coach of one athlete.
+CLAIMS = {"roles": ["admin"], "groups": [GROUP], "coach_of": [GROUP]}
+CALLER = bearer(**CLAIMS)
+EMPTY = {"date": "2026-01-05T12:00:00Z"}
+TRAININGS = "/api/v1/trainings"
+TRAINING = f"{TRAININGS}/{{id}}"
+SET = f"{TRAINING}/exercises/{{exerciseId}}/sets/{{setId}}"
+OF_USER = "/api/v1/training/users/{userId}"
+OF_GROUP = "/api/v1/training/groups/{group}"
+OWN = f"{OF_USER}/own-exercises"
+ALIASES = f"{OF_USER}/exercise-aliases"
+CATALOGUE = "/api/v1/training/exercises"
+
+ONE = 1
+KNOWN = {
+    "If-Match": ", ".join(f'"{version}"' for version in range(1, 100)),
+    "If-None-Match": '"1"',
+}
+# 25 sessions: the first chunk has 20 of them. It is a transaction, because a cursor lives in one.
+STREAM = ("BEGIN READ", "DECLARE reader", "FETCH 20", "FETCH 200", "COMMIT")
+
+COUNTS: dict[tuple[str, str], int | tuple[str, ...]] = {
+    ("POST", TRAININGS): ONE,
+    ("GET", TRAININGS): ONE,
+    ("GET", TRAINING): ONE,
+    ("PUT", TRAINING): ONE,
+    ("DELETE", TRAINING): ONE,
+    ("POST", f"{TRAINING}/reopen"): ONE,
+    ("POST", f"{TRAINING}/restore"): ONE,
+    ("GET", f"{TRAINING}/history"): ONE,
+    ("GET", f"{TRAININGS}/changes"): ONE,
+    ("POST", f"{TRAININGS}/batch"): ONE,
+    **{
+        (method, f"{OF_USER}/trainings{rest}"): ONE
+        for method, rest in (
+            ("POST", ""),
+            ("GET", ""),
+            ("GET", "/{id}"),
+            ("PUT", "/{id}"),
+            ("DELETE", "/{id}"),
+            ("GET", "/{id}/history"),
+        )
+    },
+    ("PUT", SET): ONE,
+    ("DELETE", SET): ONE,
+    ("POST", f"{OF_USER}/sessions"): ONE,
+    ("GET", f"{OF_USER}/sessions"): STREAM,
+    ("GET", f"{OF_USER}/sessions/{{id}}"): ONE,
+    ("GET", "/api/training/users/{userId}/sessions"): STREAM,
+    ("POST", f"{OF_USER}/workouts"): ONE,
+    ("GET", f"{OF_USER}/workouts"): ONE,
+    ("GET", f"{OF_USER}/workouts/{{id}}"): ONE,
+    ("PUT", f"{OF_USER}/workouts/{{id}}"): ONE,
+    ("DELETE", f"{OF_USER}/workouts/{{id}}"): ONE,
+    ("GET", f"{OF_USER}/workouts/{{id}}/versions"): ONE,
+    ("GET", f"{OF_USER}/workouts/{{id}}/versions/{{version}}"): ONE,
+    ("POST", f"{OF_USER}/workouts/{{id}}/trainings"): ONE,
+    ("POST", CATALOGUE): ONE,
+    ("PUT", f"{CATALOGUE}/{{slug}}"): ONE,
+    ("DELETE", f"{CATALOGUE}/{{slug}}"): ONE,
+    ("GET", f"{OF_USER}/exercises/{{exercise}}/history"): ONE,
+    ("POST", f"{OF_USER}/exercises/last"): ONE,
+    ("POST", OWN): ONE,
+    ("GET", OWN): ONE,
+    ("GET", f"{OWN}/{{slug}}"): ONE,
+    ("PUT", f"{OWN}/{{slug}}"): ONE,
+    ("DELETE", f"{OWN}/{{slug}}"): ONE,
+    ("GET", f"{OF_USER}/exercises/unmapped"): ONE,
+    ("GET", ALIASES): ONE,
+    ("PUT", f"{ALIASES}/{{name}}"): ONE,
+    ("DELETE", f"{ALIASES}/{{name}}"): ONE,
+    ("GET", f"{OF_USER}/memberships"): ONE,
+    ("GET", f"{OF_USER}/memberships/{{group}}"): ONE,
+    ("PUT", f"{OF_USER}/memberships/{{group}}"): ONE,
+    ("DELETE", f"{OF_USER}/memberships/{{group}}"): ONE,
+    ("GET", f"{OF_USER}/accesses"): ONE,
+    ("GET", f"{OF_GROUP}/athletes"): ONE,
+    # The group's athletes, one each, and before that the workout which is copied. There is one athlete here.
+    ("POST", f"{OF_GROUP}/workouts"): 2 + 1,
+    ("POST", f"{OF_GROUP}/trainings"): 1 + 1,
+    ("GET", f"{OF_USER}/metrics/volume"): ONE,
+}
+
+
+class Sent:
+    """What is sent to PostgreSQL: the first two words of each statement, but for the PREPAREs, one a connection."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def take(self) -> int | tuple[str, ...]:
+        """What was sent since the last time: of a transaction its words, else how many."""
+        words, self.words = tuple(word for word in self.words if not word.startswith("PREPARE")), []
+        return words if "COMMIT" in words else len(words)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
+    """All that is sent from now on."""
+    sent = Sent()
+    run = module.Cursor._run
+
+    async def record(self: module.Cursor, sql: str, parameters: Any) -> int:
+        sent.words.append(" ".join(sql.replace(self._local or "\0", "").split()[:2]))
+        before = self._database.statements
+        touched = await run(self, sql, parameters)
+        assert self._database.statements == before + 1
+        return touched
+
+    monkeypatch.setattr(module.Cursor, "_run", record)
+    return sent
+
+
+@pytest.fixture
+async def client(db: Database) -> AsyncIterator[Client]:
+    async with serve(ALL_ROUTES, database=db) as client:
+        yield client
+
+
+async def ask(
+    client: Client, method: str, path: str, said: Any = None, expected: int | None = None, **headers: str
+) -> dict[str, Any]:
+    """The document of an answer with the status `expected`; by default any success."""
+    answer = await client.request(method, path, json=said, headers=CALLER | headers)
+    text = await answer.read()
+    assert answer.status == expected if expected else answer.status < 300, (method, path, answer.status, text)
+    document: dict[str, Any] = orjson.loads(text) if text else {}
+    return document
+
+
+async def parameters(client: Client, route: Route) -> dict[str, object]:
+    """What to put into the address, of things made for this request alone, in the state that it wants."""
+    row = {"id": str(uuid4()), "reps": 5}
+    exercise = {"name": "Row", "id": str(uuid4()), "sets": [row]}
+    made = await ask(client, "POST", TRAININGS, EMPTY | {"status": "COMPLETED", "exercises": [exercise]})
+    if route.path.endswith("/restore"):
+        await ask(client, "DELETE", f"{TRAININGS}/{made['id']}")
+    user = OF_USER.format(userId=USER)
+    if "workouts" in route.path:
+        workout = {"name": "Pull", "exercises": [{"name": "Pull-up", "sets": 3}]}
+        made = await ask(client, "POST", f"{user}/workouts", workout)
+    slug = await anew(client, route, CATALOGUE, CATALOGUE)
+    slug = slug or await anew(client, route, OWN, OWN.format(userId=USER))
+    name = f"{user}/exercise-aliases/row"
+    if route.method == "DELETE":
+        await ask(client, "PUT", name, {"exercise": "pistol-squat"})
+    else:
+        await client.delete(name, headers=CALLER)
+    await ask(client, "PUT", f"{user}/memberships/{GROUP}", {"scopes": ["read"]})
+    return {
+        "userId": USER,
+        "id": made["id"],
+        "exerciseId": exercise["id"],
+        "setId": row["id"],
+        "exercise": "Row",
+        "slug": slug,
+        "name": "Row",
+        "group": GROUP,
+        "version": 1,
+    }
+
+
+async def anew(client: Client, route: Route, path: str, address: str) -> str | None:
+    """The slug of the movement that the routes under `path` have as their example, which is there for all but POST."""
+    if not route.path.startswith(path):
+        return None
+    example = ROUTES["POST", path].body_example
+    slug: str = example.get("slug") or slug_of(example["name"])
+    await client.delete(f"{address}/{slug}", headers=CALLER)
+    if "slug" in route.path_parameters:
+        await ask(client, "POST", address, example)
+    return slug
+
+
+def body(route: Route, values: dict[str, object]) -> Any:
+    """The route's example; of an own workout where one is named."""
+    example = route.body_example
+    return example | {"workout_id": values["id"]} if route.path.startswith(OF_GROUP) and example else example
+
+
+async def test_every_request_is_so_many_statements(client: Client, sent: Sent) -> None:
+    """Plain, and with every header that the route knows."""
+    assert set(COUNTS) == set(ROUTES), "each route with authentication has its count here"
+    sessions = [EMPTY | {"status": "COMPLETED", "exercises": [squat(exercise="pistol-squat")]}] * 25
+    await ask(client, "POST", f"{TRAININGS}/batch", sessions)  # reads the catalogue
+    athlete = uuid4()
+    admit = f"{OF_USER.format(userId=athlete)}/memberships/{GROUP}"
+    claims = bearer(athlete, groups=[GROUP])
+    assert (await client.put(admit, json={"scopes": ["read", "plan"]}, headers=claims)).status == 200
+    found = {}
+    for key, route in ROUTES.items():
+        for given in (False, True):
+            values = await parameters(client, route)
+            path = route.path.format_map(values)
+            named = set(route.request_headers) if given else set()
+            headers = {name: value for name, value in KNOWN.items() if name in named}
+            sent.take()
+            answer = await client.request(route.method, path, json=body(route, values), headers=CALLER | headers)
+            text = await answer.read()
+            assert answer.status < 400, (key, answer.status, text)
+            words = sent.take()
+            if key not in found or found[key] == COUNTS[key]:
+                found[key] = words
+    assert found == COUNTS
+
+
+async def test_the_exceptions_and_why(client: Client, sent: Sent, database_urls: DatabaseUrls) -> None:
+    key = {"Idempotency-Key": "a"}
+    training = await ask(client, "POST", TRAININGS, EMPTY | {"id": str(uuid4())}, **key)
+    address = f"{TRAININGS}/{training['id']}"
+    told = {"id": training["id"], **EMPTY}
+
+    async def words(method: str, path: str, said: Any = None, expected: int | None = None, **headers: str) -> object:
+        sent.take()
+        await ask(client, method, path, said, expected, **headers)
+        return sent.take()
+
+    # What is refused, or there already, is known by the statement that wanted to write.
+    assert await words("POST", TRAININGS, told) == 1
+    assert await words("POST", TRAININGS, told | {"title": "another"}, 409) == 1
+    assert await words("PUT", address, EMPTY | {"status": "PLANNED"}, 412, **{"If-Match": '"7"'}) == 1
+    assert await words("PUT", address, EMPTY | {"status": "PLANNED"}, 412, **{"If-Match": '"7"'}, **key) == 1
+    assert await words("GET", f"{TRAININGS}/{uuid4()}", None, 404) == 1
+    # A used key is answered from the log, which is read then.
+    assert await words("POST", TRAININGS, told, 201, **key) == 2
+    # A key with a training that is there already: the first statement keeps neither, the second one answers.
+    assert await words("POST", TRAININGS, told, 200, **{"Idempotency-Key": "b"}) == 2
+    # A session without targets of its own is compared with the workout that it names, whose version is read.
+    workouts = f"{OF_USER.format(userId=USER)}/workouts"
+    workout = await ask(client, "POST", workouts, {"name": "Pull", "exercises": [{"name": "Row", "sets": 2}]})
+    named = EMPTY | {"workout_id": workout["id"], "workout_version": 1}
+    assert await words("POST", f"{OF_USER.format(userId=USER)}/sessions", named) == 2
+    # A movement that the catalogue is not known to have: it is read again, but every few seconds only.
+    unknown = EMPTY | {"exercises": [squat(exercise="no-such-movement")]}
+    assert await words("POST", TRAININGS, unknown, 422) == 0
+    # Who waited for another write sees the children of before it, and looks again.
+    with closing(psycopg2.connect(database_urls.worker)) as other, other.cursor() as cursor:
+        cursor.execute("UPDATE trainings SET version = version + 1 WHERE id = %s", [training["id"]])
+        waiting = asyncio.create_task(words("PUT", address, EMPTY | {"status": "PLANNED"}))
+
+        def waits() -> bool:
+            cursor.execute("SELECT FROM pg_locks WHERE NOT granted")
+            return cursor.rowcount > 0
+
+        await until(waits, 20, "it waits for the training's row")
+        other.commit()
+        assert await waiting == 2
+    assert (await ask(client, "GET", address))["version"] == 3

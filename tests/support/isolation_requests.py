@@ -1,0 +1,302 @@
+"""Random requests of every route with authentication: bodies that are full of secrets, and ids of all users.
+
+`BODIES` names each route; tests/integration/test_isolation.py fails for one that is not there.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from tests.support.isolation import (
+    CATALOGUE,
+    KEYS,
+    OF_GROUP,
+    OF_USER,
+    ROUTES,
+    TRAININGS,
+    Asked,
+    Person,
+    World,
+)
+from web.routes import Route
+
+OWN = f"{OF_USER}/own-exercises"
+OWN_SLUGS = ("carry", "drag")  # few, so that everybody uses the same
+
+# Bodies, for the user whose data it becomes.
+
+
+def grouped(world: World, user: UUID) -> dict[str, str]:
+    """For which group it is."""
+    group = world.chance.choice([None, *world.groups * 3, world.secret(user)])
+    return {"group_external_id": group} if group else {}
+
+
+def maybe(world: World, **makers: Callable[[], Any]) -> dict[str, Any]:
+    """Some of these members."""
+    return {name: make() for name, make in makers.items() if world.chance.random() < 0.3}
+
+
+def anyones(world: World, noun: str) -> str:
+    """An id of whatever user's, or of nobody's."""
+    ids = [id_ for user in world.users for id_ in world.documents[user, noun]]
+    return world.chance.choice([*ids, str(world.uuid())])
+
+
+def names(world: World, user: UUID, noun: str = "training") -> dict[str, Any]:
+    """By what a client knows that which it makes: an id that another user has, now and then."""
+    chosen = [str(world.uuid()), str(world.uuid()), anyones(world, noun)]
+    sources = ["app:1", world.secret(user)] if noun == "training" else []
+    return maybe(
+        world,
+        id=lambda: world.chance.choice(chosen),
+        **({"source_id": lambda: world.chance.choice(sources)} if sources else {}),
+    )
+
+
+def date(world: World) -> str:
+    """A moment of some days, so that trainings meet."""
+    return f"2025-0{world.chance.randint(1, 2)}-1{world.chance.randint(0, 9)}T12:00:00Z"
+
+
+def set_(world: World, user: UUID) -> dict[str, Any]:
+    """A set."""
+    return {"reps": world.chance.randint(1, 9)} | maybe(world, video_id=lambda: world.secret(user))
+
+
+def exercise(world: World, user: UUID) -> dict[str, Any]:
+    """An exercise of a training: under a name that others have too, or a secret one."""
+    named = {"name": world.chance.choice(["Squat", world.secret(user)]), "notes": world.secret(user)}
+    slugs = ["pistol-squat", *world.slugs]
+    more = maybe(world, exercise=lambda: world.chance.choice(slugs))
+    return named | more | {"sets": [set_(world, user) for _ in range(world.chance.randint(1, 2))]}
+
+
+def said(world: World, user: UUID, *statuses: str) -> dict[str, Any]:
+    """What is said of a training with one of these statuses."""
+    status = world.chance.choice(statuses)
+    of_workout = {"workout_id": anyones(world, "workout"), "workout_version": 1}
+    return (
+        {"date": date(world), "status": status, "title": world.secret(user), "exercises": [exercise(world, user)]}
+        | grouped(world, user)
+        | maybe(world, notes=lambda: world.secret(user))
+        | (maybe(world, hidden=lambda: True) if status == "PLANNED" else {})
+        | world.chance.choice([{}, {}, of_workout])
+    )
+
+
+def training(world: World, user: UUID) -> dict[str, Any]:
+    """A new training."""
+    return said(world, user, "PLANNED", "PLANNED", "IN_PROGRESS", "COMPLETED") | names(world, user)
+
+
+def update(world: World, user: UUID) -> dict[str, Any]:
+    """A training anew."""
+    return said(world, user, "PLANNED", "PLANNED", "COMPLETED")
+
+
+def session(world: World, user: UUID) -> dict[str, Any]:
+    """A new session."""
+    return said(world, user, "COMPLETED") | names(world, user)
+
+
+def batch(world: World, user: UUID) -> list[Any]:
+    """New trainings, the last of which may be none."""
+    return [training(world, user), world.chance.choice([training(world, user), {"title": world.secret(user)}])]
+
+
+def workout(world: World, user: UUID) -> dict[str, Any]:
+    """A workout, whether new or anew."""
+    prescribed = {"name": world.secret(user), "sets": 2, "notes": world.secret(user)}
+    return {"name": world.secret(user), "exercises": [prescribed]} | grouped(world, user)
+
+
+def new_workout(world: World, user: UUID) -> dict[str, Any]:
+    """A new workout."""
+    return workout(world, user) | names(world, user, "workout")
+
+
+def plan(world: World, user: UUID) -> dict[str, Any]:
+    """When a training takes place."""
+    more = maybe(world, title=lambda: world.secret(user), hidden=lambda: True)
+    return {"date": date(world)} | names(world, user) | more
+
+
+def movement(world: World, _: UUID) -> dict[str, Any]:
+    """A movement of the catalogue, which is everybody's."""
+    example: dict[str, Any] = ROUTES["PUT", f"{CATALOGUE}/{{slug}}"].body_example
+    return example | {"name": f"Movement {world.uuid()}", "easier_slugs": []}
+
+
+def new_movement(world: World, user: UUID) -> dict[str, Any]:
+    """A new one."""
+    return movement(world, user) | {"slug": f"movement-{world.uuid()}"}
+
+
+def texts(world: World, user: UUID) -> dict[str, Any]:
+    """Names of exercises: the user's, and what another one calls theirs."""
+    secrets = [any_secret(world, user), any_secret(world, world.chance.choice(world.users))]
+    return {"exercises": sorted({"Squat", "pistol-squat", *secrets})}
+
+
+def any_secret(world: World, user: UUID) -> str:
+    """One that was made for the user."""
+    return world.chance.choice(world.secrets.of(user) or ["Squat"])
+
+
+def membership(world: World, _: UUID) -> dict[str, Any]:
+    """What a group's coaches may do."""
+    return {"scopes": world.chance.choice([["read"], ["plan"], ["read", "plan"], ["read", "plan"], []])}
+
+
+def group_workout(world: World, user: UUID) -> dict[str, Any]:
+    """A workout of the coach's."""
+    own = [id_ for id_, event in world.documents[user, "workout"].items() if event["event_type"] != "workout_deleted"]
+    return {"workout_id": world.chance.choice([*own, *own, anyones(world, "workout")])}
+
+
+def group_training(world: World, user: UUID) -> dict[str, Any]:
+    """When the trainings of all take place."""
+    more = maybe(world, title=lambda: world.secret(user), hidden=lambda: True)
+    return group_workout(world, user) | {"date": date(world)} | more
+
+
+def own_exercise(world: World, user: UUID) -> dict[str, Any]:
+    """A movement of the user's, anew."""
+    more = maybe(world, image_id=lambda: world.secret(user))
+    example: dict[str, Any] = ROUTES["POST", OWN].body_example
+    return example | {"name": world.chance.choice([any_secret(world, user), world.secret(user)])} | more
+
+
+def new_own_exercise(world: World, user: UUID) -> dict[str, Any]:
+    """A new one, under a slug that others have too."""
+    return own_exercise(world, user) | {"slug": world.chance.choice(OWN_SLUGS)}
+
+
+def alias(world: World, _: UUID) -> dict[str, Any]:
+    """What a name means."""
+    return world.chance.choice([{"exercise": "pistol-squat"}, {"own_exercise": world.chance.choice(OWN_SLUGS)}])
+
+
+# Each route with authentication, and who makes its body.
+BODIES: dict[tuple[str, str], Callable[[World, UUID], Any] | None] = {
+    ("GET", f"{TRAININGS}/changes"): None,
+    ("POST", f"{TRAININGS}/batch"): batch,
+    ("POST", f"{TRAININGS}/{{id}}/reopen"): None,
+    ("POST", f"{TRAININGS}/{{id}}/restore"): None,
+    ("PUT", f"{TRAININGS}/{{id}}/exercises/{{exerciseId}}/sets/{{setId}}"): set_,
+    ("DELETE", f"{TRAININGS}/{{id}}/exercises/{{exerciseId}}/sets/{{setId}}"): None,
+    **{
+        (method, f"{path}{rest}"): body
+        for path in (TRAININGS, f"{OF_USER}/trainings")
+        for method, rest, body in (
+            ("POST", "", training),
+            ("GET", "", None),
+            ("GET", "/{id}", None),
+            ("PUT", "/{id}", update),
+            ("DELETE", "/{id}", None),
+            ("GET", "/{id}/history", None),
+        )
+    },
+    ("POST", f"{OF_USER}/sessions"): session,
+    ("GET", f"{OF_USER}/sessions"): None,
+    ("GET", f"{OF_USER}/sessions/{{id}}"): None,
+    ("GET", "/api/training/users/{userId}/sessions"): None,
+    ("POST", f"{OF_USER}/workouts"): new_workout,
+    ("GET", f"{OF_USER}/workouts"): None,
+    ("GET", f"{OF_USER}/workouts/{{id}}"): None,
+    ("PUT", f"{OF_USER}/workouts/{{id}}"): workout,
+    ("DELETE", f"{OF_USER}/workouts/{{id}}"): None,
+    ("GET", f"{OF_USER}/workouts/{{id}}/versions"): None,
+    ("GET", f"{OF_USER}/workouts/{{id}}/versions/{{version}}"): None,
+    ("POST", f"{OF_USER}/workouts/{{id}}/trainings"): plan,
+    ("POST", CATALOGUE): new_movement,
+    ("PUT", f"{CATALOGUE}/{{slug}}"): movement,
+    ("DELETE", f"{CATALOGUE}/{{slug}}"): None,
+    ("GET", f"{OF_USER}/exercises/{{exercise}}/history"): None,
+    ("POST", f"{OF_USER}/exercises/last"): texts,
+    ("POST", OWN): new_own_exercise,
+    ("GET", OWN): None,
+    ("GET", f"{OWN}/{{slug}}"): None,
+    ("PUT", f"{OWN}/{{slug}}"): own_exercise,
+    ("DELETE", f"{OWN}/{{slug}}"): None,
+    ("GET", f"{OF_USER}/exercises/unmapped"): None,
+    ("GET", f"{OF_USER}/exercise-aliases"): None,
+    ("PUT", f"{OF_USER}/exercise-aliases/{{name}}"): alias,
+    ("DELETE", f"{OF_USER}/exercise-aliases/{{name}}"): None,
+    ("GET", f"{OF_USER}/memberships"): None,
+    ("GET", f"{OF_USER}/memberships/{{group}}"): None,
+    ("PUT", f"{OF_USER}/memberships/{{group}}"): membership,
+    ("DELETE", f"{OF_USER}/memberships/{{group}}"): None,
+    ("GET", f"{OF_USER}/accesses"): None,
+    ("GET", f"{OF_GROUP}/athletes"): None,
+    ("POST", f"{OF_GROUP}/workouts"): group_workout,
+    ("POST", f"{OF_GROUP}/trainings"): group_training,
+    ("GET", f"{OF_USER}/metrics/volume"): None,
+}
+
+
+def whose(world: World, person: Person) -> Person:
+    """The user whose things a request is about: the caller's own often, and an athlete's where a coach asks."""
+    if person.coach_of and world.chance.random() < 0.7:
+        return world.by_name[world.chance.choice(["ada", "ada", "bob"])]
+    return person if world.chance.random() < 0.6 else world.chance.choice(world.people)
+
+
+def fits(route: Route, event: dict[str, Any], *groups: str) -> bool:
+    """Whether what this event left behind is what the route is for: of an athlete, where a coach of `groups` asks."""
+    payload = event["payload"]
+    if route.scope == "plan" and groups:
+        planned = payload.get("status", "PLANNED") == "PLANNED" and payload.get("group_external_id") in groups
+        return planned and not event["event_type"].endswith("_deleted")
+    status, deleted = payload.get("status"), event["event_type"].endswith("_deleted")
+    if route.path.endswith(("/restore", "/history", "/versions", "/versions/{version}")):
+        return deleted or not route.path.endswith("/restore")
+    return not deleted and (status == "COMPLETED" or not route.path.endswith(("/reopen", "/sessions/{id}")))
+
+
+def address(world: World, person: Person, route: Route) -> dict[str, str]:
+    """Values of the address's parameters, which mostly fit together."""
+    chance = world.chance
+    user = whose(world, person)
+    owner = user if chance.random() < 0.85 else chance.choice(world.people)
+    noun = "workout" if "/workouts/{id}" in route.path else "training"
+    found = world.documents[owner.user_id, noun]
+    coached = owner is not person and chance.random() < 0.7
+    fitting = [id_ for id_, event in found.items() if fits(route, event, *(world.groups if coached else ()))]
+    id_ = chance.choice(fitting or [str(world.uuid())])
+    exercises = found.get(id_, {"payload": {}})["payload"].get("exercises", [])
+    of = chance.choice([e for e in exercises if noun == "training" and e["sets"]] or [{"id": world.uuid(), "sets": []}])
+    values = {
+        "userId": user.user_id if chance.random() < 0.95 else world.uuid(),
+        "id": id_ if chance.random() < 0.95 else world.uuid(),
+        "exerciseId": of["id"],
+        "setId": chance.choice([set_["id"] for set_ in of["sets"]] or [world.uuid()]),
+        "exercise": chance.choice(["Squat", any_secret(world, owner.user_id)]),
+        "slug": chance.choice(OWN_SLUGS if "{userId}" in route.path else world.slugs or ["manna"]),
+        "name": chance.choice(["Squat", any_secret(world, owner.user_id)]),
+        "version": chance.choice(["1", "1", "2"]),
+        "group": chance.choice([*world.groups, world.other_group]),
+    }
+    return {name: str(values[name]) for name in route.path_parameters}
+
+
+def request(world: World, person: Person, route: Route) -> Asked:
+    """A random request of this route."""
+    chance, values = world.chance, address(world, person, route)
+    make = BODIES[route.method, route.path]
+    # What a coach writes for an athlete becomes the athlete's.
+    user = UUID(values["userId"]) if "userId" in values and person.coach_of else person.user_id
+    known = {
+        "Idempotency-Key": chance.choice([*KEYS, str(world.uuid())]),
+        "If-Match": chance.choice(["*", '"1"', '"1", "2", "3"']),
+        "If-None-Match": chance.choice(['"1"', '"7"']),
+    }
+    headers = {name: known[name] for name in route.request_headers if chance.random() < 0.4}
+    if any(answer.line for answer in route.answers.values()):
+        headers["Accept"] = chance.choice(["application/json", "application/x-ndjson"])
+    fields = route.query.model_fields if route.query else {}
+    cursors = world.cursors[route.path]
+    query = {"limit": lambda: str(chance.randint(1, 3)), "cursor": lambda: chance.choice(cursors or ["x"])}
+    chosen = maybe(world, **{name: make for name, make in query.items() if name in fields})
+    return Asked(route, values, chosen, None if make is None else make(world, user), headers)
