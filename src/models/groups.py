@@ -101,8 +101,8 @@ class PlanResult(BaseModel):
     user_id: UUID
     training_id: UUID
     outcome: Literal[Outcome.CREATED, Outcome.UNCHANGED, Outcome.KEPT, Outcome.MISSING, Outcome.REVOKED]
-    """`kept`: the athlete has a training of this workout at this moment already, begun or planned otherwise; `missing`:
-    the athlete has no copy of the workout; `revoked`: the athlete took the scope back meanwhile."""
+    """`kept`: there was a training of this workout at this moment already, begun, planned otherwise or deleted since;
+    `missing`: the athlete has no copy of the workout; `revoked`: the athlete took the scope back meanwhile."""
 
 
 class PlanResults(BaseModel):

@@ -163,7 +163,8 @@ ROUTES = (
         summary="Read what coaches looked at and planned, newest first",
         description=(
             "One entry for each statement that was run for a coach on the user's data, whatever it came to. It is "
-            "stored by the statement itself, so there is no access without its entry; entries stay for ever."
+            "stored by the statement itself, of a stream before it, and of what was refused after it. Entries stay for "
+            "ever."
         ),
         tag="Coaching",
         query=AccessQuery,
