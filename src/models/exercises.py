@@ -153,14 +153,13 @@ class MovementUpdate(MovementBody):
     created_at: dt.datetime | None = Field(default=None, json_schema_extra={"readOnly": True})
 
 
-class MovementDocument(BaseModel):
-    """One revision of a movement. Absent fields are unknown."""
+class MovementTold(BaseModel):
+    """What is told of a movement, of the catalogue or of a user's own. Absent fields are unknown."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     slug: str
     revision: int
-    """Counts its edits from 1; also its ETag. Trainings name the one that they were logged with."""
     name: str
     category: Category
     mode: Mode
@@ -176,9 +175,16 @@ class MovementDocument(BaseModel):
     bw_fraction_basis: str | None = None
     family: str
     unilateral: bool
-    easier_slugs: list[str]
     image_id: str | None = None
     """Of the media service."""
+
+
+class MovementDocument(MovementTold):
+    """One revision of a movement. Absent fields are unknown."""
+
+    revision: int
+    """Counts its edits from 1; also its ETag. Trainings name the one that they were logged with."""
+    easier_slugs: list[str]
     created_at: dt.datetime
     """When this revision was made."""
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.exercises import Category, Mode, MovementFacts, Phase, folded
+from models.exercises import MovementFacts, MovementTold, folded
 from models.fields import Slug
 from models.sets import Document
 
@@ -35,33 +35,7 @@ class OwnExerciseUpdate(MovementFacts):
     updated_at: dt.datetime | None = Field(default=None, json_schema_extra={"readOnly": True})
 
 
-class _Told(BaseModel):
-    """What is told of a movement that names stand for. Absent fields are unknown."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    slug: str
-    revision: int
-    name: str
-    category: Category
-    mode: Mode
-    phases: list[Phase]
-    """Biomechanical tags: what the muscles do that it is for."""
-    equipment: list[str]
-    difficulty: int
-    """1 to 10: a judgement, ordinal within a family."""
-    muscles: list[str]
-    secondary_muscles: list[str]
-    bw_fraction: float | None = None
-    """Part of the body's mass that it lifts; 0 is none."""
-    bw_fraction_basis: str | None = None
-    family: str
-    unilateral: bool
-    image_id: str | None = None
-    """Of the media service."""
-
-
-class NamedMovement(_Told):
+class NamedMovement(MovementTold):
     """The movement that names stand for: a revision of the catalogue's, or of the user's `own`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -70,7 +44,7 @@ class NamedMovement(_Told):
     """Whether it is the user's own; else it is the catalogue's."""
 
 
-class OwnExerciseDocument(_Told):
+class OwnExerciseDocument(MovementTold):
     """A user's own exercise as clients read it. `revision` counts its edits from 1, and is its ETag."""
 
     created_at: dt.datetime

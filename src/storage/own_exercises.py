@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from uuid_utils.compat import uuid7
 
 from models.errors import (
     Conflict,
@@ -296,16 +295,7 @@ class OwnExercises:
         return _written(event_type, told["names"][0], told.get("exercise"), created_at, at, replayed=True)
 
     def _event(self, author: Author, event_type: ExerciseEventType, slug: str | None = None) -> dict[str, Any]:
-        event_id = uuid7()
-        return {
-            "user_id": author.user_id,
-            "id": author.user_id,
-            "event_id": event_id,
-            "event_type": event_type,
-            "topic": self._topic,
-            "actor": author.actor,
-            "request_id": author.request_id,
-            "event_head": f'{{"event_id":"{event_id}","event_type":"{event_type}","timestamp":"',
+        return author.event(author.user_id, event_type, self._topic) | {
             "slug": slug,
             "exercise": None,
             "folded": None,

@@ -8,6 +8,7 @@ for the first, finds the key taken, and answers from the log what the first was 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,21 @@ class Author:
     actor: str
     request_id: str | None = None
     coach_of: tuple[str, ...] | None = None
+
+    def event(self, id_: UUID, event_type: StrEnum, topic: str) -> dict[str, Any]:
+        """The parameters of the log's row of any aggregate that a write by this author makes, under a new event id."""
+        event_id = uuid7()
+        return {
+            "user_id": self.user_id,
+            "id": id_,
+            "event_id": event_id,
+            "event_type": event_type,
+            "topic": topic,
+            "actor": self.actor,
+            "request_id": self.request_id,
+            "coach_of": None if self.coach_of is None else list(self.coach_of),
+            "event_head": f'{{"event_id":"{event_id}","event_type":"{event_type}","timestamp":"',
+        }
 
     def check_group(self, group: str | None) -> None:
         """Raises `Unprocessable` where a coach writes for no group of theirs."""
@@ -213,17 +229,7 @@ class TrainingWriter:
 
     def event(self, author: Author, id_: UUID, event_type: EventType) -> dict[str, Any]:
         """The parameters of the log's row that a write makes."""
-        event_id = uuid7()
-        return {
-            "user_id": author.user_id,
-            "id": id_,
-            "event_id": event_id,
-            "event_type": event_type,
-            "topic": self._topic,
-            "actor": author.actor,
-            "request_id": author.request_id,
-            "coach_of": None if author.coach_of is None else list(author.coach_of),
-            "event_head": f'{{"event_id":"{event_id}","event_type":"{event_type}","timestamp":"',
+        return author.event(id_, event_type, self._topic) | {
             "payload_head": f'","payload":{{"training_id":"{id_}","user_id":"{author.user_id}",',
         }
 

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from uuid_utils.compat import uuid7
 
 from models.errors import (
     DatabaseUnavailable,
@@ -230,17 +229,7 @@ class Workouts:
         return Written(id_, version, document, created=version == 1, replayed=True)
 
     def _event(self, author: Author, id_: UUID, event_type: WorkoutEventType) -> dict[str, Any]:
-        event_id = uuid7()
-        return {
-            "user_id": author.user_id,
-            "id": id_,
-            "event_id": event_id,
-            "event_type": event_type,
-            "topic": self._topic,
-            "actor": author.actor,
-            "request_id": author.request_id,
-            "coach_of": None if author.coach_of is None else list(author.coach_of),
-            "event_head": f'{{"event_id":"{event_id}","event_type":"{event_type}","timestamp":"',
+        return author.event(id_, event_type, self._topic) | {
             "payload_head": f'","payload":{{"workout_id":"{id_}","user_id":"{author.user_id}",',
         }
 
