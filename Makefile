@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# How many processes share a run of tests; each has its own PostgreSQL and broker.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # Lock files are written without an index address; pip takes packages from wherever it is configured to.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build
 
@@ -18,11 +21,11 @@ run: $(VENV)/.run  ## start PostgreSQL, a broker and the service on this machine
 	@$(BIN)/python -m embedded
 
 test: $(VENV)/.dev  ## run every test that needs no Apache Kafka
-	$(BIN)/python -m pytest tests/unit --cov --cov-report=term:skip-covered --cov-fail-under=80
-	$(BIN)/python -m pytest tests/integration
+	$(PYTEST) tests/unit --cov --cov-report=term:skip-covered --cov-fail-under=80
+	$(PYTEST) tests/integration
 
 test-kafka: $(VENV)/.dev  ## run the broker-facing tests on Apache Kafka (Java 17 and Maven, or Docker)
-	TRAINING_TEST_BROKER=kafka $(BIN)/python -m pytest tests/kafka
+	TRAINING_TEST_BROKER=kafka $(PYTEST) tests/kafka
 
 test-debian: $(VENV)/.dev  ## run the tests that need Debian's programs, and storage and relay behind pgbouncer (apt)
 	TRAINING_TEST_POOLER=pgbouncer $(BIN)/python -m pytest tests/debian $(POOLED:%=tests/integration/test_%.py)
