@@ -4,6 +4,9 @@
 
 Records come at least once, so the id of every event that counted is stored with the count, in one transaction: a copy
 of it changes nothing. The offsets are committed afterwards; what a crash leaves uncommitted comes again.
+
+A training whose payload says `hidden` is PLANNED, and its athlete must not learn of it: it counts for nothing here, and
+whoever shows trainings leaves it out.
 """
 
 import asyncio

@@ -106,8 +106,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
         Else the group waits for the dead member for its whole session, and once more if it died while joining, when
         Kafka takes it for joined. Its client id names the address that this process listens at by now, so no other
-        process can be that member. A broker that does not know how, or is away, is no reason to wait: then the group
-        notices the death by itself.
+        process can be that member. A broker that does not know how, answers something else or is away is no reason to
+        wait: then the group notices the death by itself.
         """
         coordinator = consumer._coordinator
         try:
@@ -116,7 +116,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                     if client_id == self.app.conf.broker_client_id:
                         log.info("taking the worker that was here before, %s, out of the group", member_id)
                         await coordinator._send_req(LeaveGroupRequest(coordinator.group_id, member_id))
-        except (KafkaError, TimeoutError) as error:
+        except (KafkaError, TimeoutError, ValueError) as error:
             log.info("the group may wait for a worker that was here before: %r", error)
 
     @staticmethod

@@ -170,7 +170,7 @@ class Watch:
         if backlog.fold_lag > self._lag_limit:
             troubles.append(Trouble("fold", f"The derived tables are {backlog.fold_lag:.0f} s behind the log."))
         if backlog.quarantined:
-            reason = f"Events of {backlog.quarantined} trainings or workouts are held back."
+            reason = f"Kafka refused {backlog.quarantined} events: they are held back, and what follows on them."
             troubles.append(Trouble("quarantine", reason))
         if backlog.dead_letters:
             troubles.append(Trouble("dead letters", f"{backlog.dead_letters} records could not be decoded."))

@@ -1,9 +1,12 @@
 """What a member of the consumer group commits, and what it no longer may."""
 
 import asyncio
+import logging
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
@@ -50,3 +53,27 @@ async def test_only_a_member_of_the_group_commits_and_only_as_the_member_that_re
     coordinator = Coordinator(before, after)
     assert await cast("Any", Thread(coordinator))._store({FIRST: 25}, {}) is done
     assert bool(coordinator.committed) is done
+
+
+@pytest.mark.parametrize(
+    "groups", [[], [(0, "training")], [(0, "training", "", "", "", [("one",)])], KafkaConnectionError()]
+)
+async def test_a_strange_answer_about_the_group_is_no_reason_not_to_start(
+    groups: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Asked:
+        """Of aiokafka's coordinator: it knows itself, and has this answer."""
+
+        group_id = "training"
+
+        async def ensure_coordinator_known(self) -> None:
+            pass
+
+        async def _send_req(self, _: object) -> object:
+            if isinstance(groups, Exception):
+                raise groups
+            return SimpleNamespace(groups=groups)
+
+    caplog.set_level(logging.INFO)
+    await cast("Any", Thread(Coordinator(1, 1)))._remove_predecessor(SimpleNamespace(_coordinator=Asked()))
+    assert "the group may wait" in caplog.text
