@@ -18,7 +18,13 @@ from chaos.rules.answers import (
     unlike_the_log,
     unlike_the_plan,
 )
-from chaos.rules.coaches import lost_memberships, unlike_the_coachs, unlogged_accesses, writes_without_leave
+from chaos.rules.coaches import (
+    lost_memberships,
+    out_of_reach,
+    unlike_the_coachs,
+    unlogged_accesses,
+    writes_without_leave,
+)
 from chaos.rules.measures import bad_stops, slow_recoveries, unbounded
 from chaos.rules.tables import unlike_the_events, unlike_the_record
 from chaos.rules.topics import Topic, differing_copies, disorder, lost, phantoms, too_many_copies
@@ -101,6 +107,8 @@ def decide(evidence: Evidence, history: History, facts: Facts) -> Verdict:
         *unlike_the_coachs(calls, evidence.log),
         *unlogged_accesses(calls, evidence.log, evidence.accesses),
         *lost_memberships(changes, evidence.memberships),
+        # A database that went back lacks memberships, and takes back what was planned by them.
+        *([] if facts.rewinds else out_of_reach(evidence.stored, evidence.memberships)),
         *bad_stops(facts),
     ]
     events = sum(len(topic.copies) for topic in topics.values())

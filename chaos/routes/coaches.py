@@ -160,7 +160,11 @@ async def _for_all(client: Client, request: Request, name: str) -> dict[str, Use
 
 def _planned(client: Client, *, hidden: bool = False) -> dict[str, Any]:
     more = {"group_external_id": _coach(client).group} | ({"hidden": True} if hidden else {})
-    return trainings.body(client.random, "PLANNED", **more)
+    said = trainings.body(client.random, "PLANNED", **more)
+    for exercise in said["exercises"]:
+        for set_ in exercise["sets"]:
+            set_["done"] = False
+    return said
 
 
 def _athlete(client: Client) -> User:

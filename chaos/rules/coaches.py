@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from chaos.evidence import Access, Logged
+from chaos.evidence import Access, Logged, Stored
 from chaos.history import Aggregate, Call, Kind, workout_digest
 from chaos.rules import Violation, listed
 from chaos.rules.answers import rows_by_request, rows_of
@@ -84,6 +84,17 @@ def lost_memberships(changes: Iterable[Call], standing: Mapping[Aggregate, froze
                     yield Violation(
                         "I11", f"{membership} has scopes {listed(scopes)}, {last.request_id} said {listed(wanted)}"
                     )
+
+
+def out_of_reach(
+    stored: Mapping[Aggregate, Stored], standing: Mapping[Aggregate, frozenset[str]]
+) -> Iterator[Violation]:
+    """What is hidden from its athlete is planned for a group that the athlete is in: else nobody could ever show it."""
+    for aggregate, found in stored.items():
+        if aggregate.type == "training" and not found.deleted and found.document.get("hidden"):
+            membership = Aggregate("membership", aggregate.user_id, str(found.document["group_external_id"]))
+            if membership not in standing:
+                yield Violation("I11", f"{aggregate} is hidden, and there is no {membership}")
 
 
 def _by_membership(changes: Iterable[Call]) -> Mapping[Aggregate, Sequence[Call]]:

@@ -8,10 +8,11 @@ from alembic.script import ScriptDirectory
 revision = "0012"
 down_revision = "0011"
 
+# Rows that are there are hidden nowhere; 0013 validates that, in a transaction that holds up nobody.
 COLUMN = """
 ALTER TABLE trainings
     ADD COLUMN hidden boolean NOT NULL DEFAULT false,
-    ADD CONSTRAINT trainings_hidden_check CHECK (NOT hidden OR status = 'PLANNED');
+    ADD CONSTRAINT trainings_hidden_check CHECK (NOT hidden OR status = 'PLANNED') NOT VALID;
 COMMENT ON COLUMN trainings.hidden IS 'A coach planned it and the athlete does not see it yet; only of a PLANNED one';
 """
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
 
-from models.fields import Moment, TimeZone, Title, moment
+from models.fields import ExternalId, Moment, TimeZone, Title, moment
 from models.memberships import Scope
 from models.sets import Document
 from models.workouts import WorkoutPlan
@@ -33,6 +33,9 @@ class GroupTraining(Document):
     """The name of each athlete's copy by default."""
     hidden: bool = False
     """The athletes do not see it yet."""
+    plan_id: ExternalId | None = None
+    """The coach's own name of this plan. Of a workout, at one moment, there is one training for each name, and one
+    without: so another name plans once more what was called off."""
 
     def plan(self) -> WorkoutPlan:
         """What is said of one athlete's training."""
@@ -101,8 +104,8 @@ class PlanResult(BaseModel):
     user_id: UUID
     training_id: UUID
     outcome: Literal[Outcome.CREATED, Outcome.UNCHANGED, Outcome.KEPT, Outcome.MISSING, Outcome.REVOKED]
-    """`kept`: there was a training of this workout at this moment already, begun, planned otherwise or deleted since;
-    `missing`: the athlete has no copy of the workout; `revoked`: the athlete took the scope back meanwhile."""
+    """`kept`: there was a training of this workout, moment and `plan_id` already, begun, planned otherwise or deleted
+    since; `missing`: the athlete has no copy of the workout; `revoked`: the athlete took the scope back meanwhile."""
 
 
 class PlanResults(BaseModel):
@@ -120,6 +123,6 @@ def copy_id(coach: UUID, workout: UUID, group: str, athlete: UUID) -> UUID:
     return uuid5(workout, f"{coach}/{athlete}/{group}")
 
 
-def planned_id(copy: UUID, date: dt.datetime) -> UUID:
-    """The id of the training that is planned for a group from such a copy, at that moment."""
-    return uuid5(copy, moment(date))
+def planned_id(copy: UUID, date: dt.datetime, plan_id: str | None = None) -> UUID:
+    """The id of the training that is planned for a group from such a copy, at that moment, under that name."""
+    return uuid5(copy, moment(date) if plan_id is None else f"{moment(date)}/{plan_id}")

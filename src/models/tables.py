@@ -118,7 +118,7 @@ training_exercises = sa.Table(
     sa.Column("notes", sa.Text),
     sa.ForeignKeyConstraint(["user_id", "training_id"], ["trainings.user_id", "trainings.id"]),
     sa.ForeignKeyConstraint(["exercise", "exercise_revision"], ["exercises.slug", "exercises.revision"]),
-    sa.Index("training_exercises_by_name", "user_id", sa.text("casefold(name COLLATE pg_unicode_fast)")),
+    sa.Index("training_exercises_by_folded_name", "user_id", sa.text("folded_name(name)")),
     sa.Index("training_exercises_by_movement", "user_id", "exercise", postgresql_where=sa.text("exercise IS NOT NULL")),
 )
 

@@ -33,9 +33,10 @@ async def read_history(
 ) -> list[Session]:
     """At most `limit` of the user's COMPLETED trainings that hold the exercise, newest first.
 
-    `text` names it, without space at its ends. A slug of the catalogue names what was logged with it, in any revision,
-    and what was logged under that name with no slug; any other text names what was logged under that name, with a slug
-    or without. Slugs have one case; of names it does not matter.
+    `text` names it. A slug of the catalogue names what was logged with it, in any revision, and what was logged with no
+    slug under a name that means it to the user, which its own does unless the user says otherwise. The slug of an own
+    exercise names what its names do. Any other text names what was logged under that name, with a slug or without.
+    Slugs have one case; names are compared in lower case and with single spaces.
 
     The trainings lie on the local days `first` to `last`; `after` is the date and id of the last one of the page
     before. Raises `DatabaseUnavailable`.

@@ -1,8 +1,8 @@
 """The SQL of `storage.exercise_history`. Parameters are psycopg2's, by name.
 
-A text that was asked for names an exercise of a training where it is its slug, or its name but for case. A text that is
-a slug of the catalogue does not name what was logged under another slug. The collation is PostgreSQL's own, so that
-case is the same on every server, and is that of the index.
+What is asked for is a row `a`: its `text`; `folded`, its form as names are compared, where it is no slug of the
+catalogue; and `meant`, the names that mean it, which count where an exercise has no slug. Of a slug these are the
+user's names for it, and the slug itself where the user gave that no other meaning; of an own exercise's slug its names.
 
 Exercises have no date. What an app asks for is mostly what was done of late: so the newest sessions are looked through
 first (`near`), and only for what they do not answer the indexes of names and slugs are asked, for trainings of any age
@@ -13,38 +13,46 @@ from storage.training_statements import SETS
 
 _COUNTED = "t.user_id = %(user_id)s AND t.status = 'COMPLETED' AND t.deleted_at IS NULL"
 
-
-def _folded(text: str) -> str:
-    """A name without its case. The index of names is by this expression."""
-    return f"casefold({text} COLLATE pg_unicode_fast)"
-
-
-def _is_slug(text: str) -> str:
-    return f"EXISTS (SELECT FROM exercises c WHERE c.slug = {text})"
-
-
-def _named(text: str, folded: str, slug: str) -> str:
-    """Whether `text` names the exercise `x`."""
-    return f"(x.exercise = {text} OR {_folded('x.name')} = {folded} AND (x.exercise IS NULL OR NOT {slug}))"
+_ASKED = """asked AS MATERIALIZED (
+    SELECT a.place, a.text, CASE WHEN NOT c.slug THEN f.folded END AS folded, ARRAY(
+        SELECT n.name FROM exercise_aliases n
+        WHERE n.user_id = %(user_id)s AND CASE WHEN c.slug THEN n.exercise ELSE n.own END = a.text
+    ) || CASE WHEN c.slug AND NOT EXISTS (
+        SELECT FROM exercise_aliases n WHERE n.user_id = %(user_id)s AND n.name = f.folded
+    ) THEN ARRAY[f.folded] ELSE '{{}}' END AS meant
+    FROM unnest({texts}) WITH ORDINALITY a(text, place), folded_name(a.text) f(folded),
+         LATERAL (SELECT EXISTS (SELECT FROM exercises c WHERE c.slug = a.text) AS slug) c
+)"""
 
 
-def _holding(text: str, folded: str, slug: str, more: str = "") -> str:
-    """Id and date of the sessions `t` that hold what `text` names, by the two indexes: in no order, and all of them.
+def _named(exercise: str, folded: str) -> str:
+    """Whether `a` names an exercise of this slug and folded name."""
+    return f"({exercise} = a.text OR {folded} = a.folded OR {exercise} IS NULL AND {folded} = ANY (a.meant))"
+
+
+_NAMED = _named("x.exercise", "folded_name(x.name)")
+
+
+def _holding(more: str = "") -> str:
+    """Id and date of the sessions `t` that hold what `a` names, by the two indexes: in no order, and all of them.
 
     Without `OFFSET 0` a LIMIT outside could make it a walk through the trainings.
     """
     return f"""
         SELECT t.id, t.date FROM trainings t
         WHERE {_COUNTED}{more} AND t.id IN (
-            SELECT x.training_id FROM training_exercises x WHERE x.user_id = %(user_id)s AND x.exercise = {text}
+            SELECT x.training_id FROM training_exercises x WHERE x.user_id = %(user_id)s AND x.exercise = a.text
             UNION ALL
             SELECT x.training_id FROM training_exercises x
-            WHERE x.user_id = %(user_id)s AND {_folded("x.name")} = {folded} AND (x.exercise IS NULL OR NOT {slug})
+            WHERE x.user_id = %(user_id)s AND folded_name(x.name) = a.folded
+            UNION ALL
+            SELECT x.training_id FROM training_exercises x
+            WHERE x.user_id = %(user_id)s AND folded_name(x.name) = ANY (a.meant) AND x.exercise IS NULL
         ) OFFSET 0"""
 
 
-def _session(text: str, folded: str, slug: str, more: str = "") -> str:
-    """What the training of the row `t` holds of the exercise that `text` names: an `ExerciseSession`, as JSON."""
+def _session(more: str = "") -> str:
+    """What the training of the row `t` holds of the exercise that `a` names: an `ExerciseSession`, as JSON."""
     return f"""(
     SELECT json_strip_nulls(row_to_json(f))::text FROM (
         SELECT {more}t.id AS training_id, rfc3339(t.date) AS date, t.timezone, t.day, t.title, (
@@ -55,13 +63,11 @@ def _session(text: str, folded: str, slug: str, more: str = "") -> str:
                     ORDER BY "order"
                 ) s), '[]') AS sets
                 FROM training_exercises x
-                WHERE x.user_id = t.user_id AND x.training_id = t.id AND {_named(text, folded, slug)}
+                WHERE x.user_id = t.user_id AND x.training_id = t.id AND {_NAMED}
                 ORDER BY x.position
             ) e) AS exercises
     ) f)"""
 
-
-_ASKED = ("%(text)s", _folded("%(text)s"), _is_slug("%(text)s"))
 
 # A local day lies within 14 hours of the same day in UTC: so `date` narrows the index, and `day` decides.
 _WANTED = """
@@ -71,13 +77,13 @@ _WANTED = """
                OR (t.date, t.id) < (%(after_date)s::timestamptz, %(after_id)s::uuid))"""
 
 HISTORY = f"""
-WITH recent AS MATERIALIZED (
+WITH {_ASKED.format(texts="ARRAY[%(text)s]")}, recent AS MATERIALIZED (
     SELECT t.id, t.date FROM trainings t WHERE {_COUNTED}{_WANTED} ORDER BY t.date DESC, t.id DESC LIMIT %(recent)s
 ), near AS MATERIALIZED (
-    SELECT * FROM recent t
+    SELECT t.id, t.date FROM recent t, asked a
     WHERE EXISTS (
         SELECT FROM training_exercises x
-        WHERE x.user_id = %(user_id)s AND x.training_id = t.id AND {_named(*_ASKED)}
+        WHERE x.user_id = %(user_id)s AND x.training_id = t.id AND {_NAMED}
         OFFSET 0 -- looked up for each session, not joined with all that the indexes hold
     ) ORDER BY t.date DESC, t.id DESC LIMIT %(limit)s
 ), enough AS MATERIALIZED (
@@ -85,36 +91,32 @@ WITH recent AS MATERIALIZED (
 ), found AS (
     SELECT * FROM near WHERE (SELECT enough FROM enough)
     UNION ALL (
-        SELECT * FROM ({_holding(*_ASKED, _WANTED)}) t
+        SELECT t.* FROM asked a CROSS JOIN LATERAL ({_holding(_WANTED)}) t
         WHERE NOT (SELECT enough FROM enough) ORDER BY t.date DESC, t.id DESC LIMIT %(limit)s
     )
 )
-SELECT t.id, t.date, {_session(*_ASKED)}
-FROM found JOIN trainings t ON t.user_id = %(user_id)s AND t.id = found.id
+SELECT t.id, t.date, {_session()}
+FROM asked a, found JOIN trainings t ON t.user_id = %(user_id)s AND t.id = found.id
 ORDER BY t.date DESC, t.id DESC
 """
 
 LAST = f"""
-WITH asked AS MATERIALIZED (
-    SELECT a.place, a.text, {_folded("a.text")} AS folded, {_is_slug("a.text")} AS slug
-    FROM unnest(%(texts)s::text[]) WITH ORDINALITY a(text, place)
-), recent AS MATERIALIZED (
-    SELECT t.id, t.date, x.exercise, {_folded("x.name")} AS folded
+WITH {_ASKED.format(texts="%(texts)s::text[]")}, recent AS MATERIALIZED (
+    SELECT t.id, t.date, x.exercise, folded_name(x.name) AS folded
     FROM (
         SELECT t.id, t.date FROM trainings t WHERE {_COUNTED} ORDER BY t.date DESC, t.id DESC LIMIT %(recent)s
     ) t JOIN training_exercises x ON x.user_id = %(user_id)s AND x.training_id = t.id
 ), near AS MATERIALIZED (
     SELECT DISTINCT ON (a.place) a.place, r.id
-    FROM asked a
-    JOIN recent r ON r.exercise = a.text OR r.folded = a.folded AND (r.exercise IS NULL OR NOT a.slug)
+    FROM asked a JOIN recent r ON {_named("r.exercise", "r.folded")}
     ORDER BY a.place, r.date DESC, r.id DESC
 ), far AS (
     SELECT a.place, t.id FROM asked a CROSS JOIN LATERAL (
-        SELECT t.id FROM ({_holding("a.text", "a.folded", "a.slug")}) t ORDER BY t.date DESC, t.id DESC LIMIT 1
+        SELECT t.id FROM ({_holding()}) t ORDER BY t.date DESC, t.id DESC LIMIT 1
     ) t
     WHERE a.place NOT IN (SELECT near.place FROM near)
 )
-SELECT {_session("a.text", "a.folded", "a.slug", "a.text AS asked, ")}
+SELECT {_session("a.text AS asked, ")}
 FROM (SELECT * FROM near UNION ALL SELECT * FROM far) found
 JOIN asked a ON a.place = found.place
 JOIN trainings t ON t.user_id = %(user_id)s AND t.id = found.id

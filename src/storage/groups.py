@@ -123,7 +123,7 @@ class Groups:
 
         async def plan(athlete: UUID) -> tuple[UUID, UUID, Outcome]:
             workout_id = copy_id(coach.user_id, training.workout_id, coach.group, athlete)
-            id_ = planned_id(workout_id, training.date)
+            id_ = planned_id(workout_id, training.date, training.plan_id)
             guarded = Guarded(self._database, coach.access(athlete))
             try:
                 written = await WorkoutPlans(guarded, self._topic).plan(coach.author(athlete), workout_id, id_, body)

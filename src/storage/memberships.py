@@ -8,6 +8,7 @@ from uuid import UUID
 from models.errors import NotFound
 from models.memberships import Scope
 from storage.database import Database
+from storage.training_writes import Author, TrainingWriter
 
 _SAVE = """
 INSERT INTO memberships (user_id, group_external_id, scopes) VALUES (%(user_id)s, %(group)s, %(scopes)s)
@@ -16,10 +17,7 @@ SET scopes = excluded.scopes, revoked_at = NULL,
     accepted_at = CASE WHEN memberships.revoked_at IS NULL THEN memberships.accepted_at ELSE now() END
 RETURNING group_external_id, scopes, accepted_at
 """
-_REVOKE = """
-UPDATE memberships SET revoked_at = now()
-WHERE user_id = %(user_id)s AND group_external_id = %(group)s AND revoked_at IS NULL
-"""
+_REVOKE = "SELECT leave_group(%(user_id)s, %(group)s, %(topic)s, %(actor)s, %(request_id)s)"
 _STANDING = """
 SELECT group_external_id, scopes, accepted_at FROM memberships WHERE user_id = %(user_id)s AND revoked_at IS NULL"""
 _READ = f"{_STANDING} AND group_external_id = %(group)s"
@@ -68,9 +66,23 @@ class Memberships:
         rows = await self._database.all(_SAVE, {"user_id": user_id, "group": group, "scopes": list(scopes)})
         return Membership(*rows[0])
 
-    async def revoke(self, user_id: UUID, group: str) -> None:
-        """End the membership: no statement of a coach's is run by it from then on. Raises `NotFound`."""
-        if not await self._database.execute(_REVOKE, {"user_id": user_id, "group": group}):
+    async def revoke(self, author: Author, group: str, topic: str) -> None:
+        """End the membership: no statement of a coach's is run by it from then on. Raises `NotFound`.
+
+        What the group planned and hid, which nobody would see any more, is deleted in the same statement, with its
+        events on the trainings' `topic`.
+        """
+        ((left,),) = await TrainingWriter(self._database, topic).ask(
+            _REVOKE,
+            {
+                "user_id": author.user_id,
+                "group": group,
+                "topic": topic,
+                "actor": author.actor,
+                "request_id": author.request_id,
+            },
+        )
+        if not left:
             raise _not_found()
 
     async def read(self, user_id: UUID, group: str) -> Membership:

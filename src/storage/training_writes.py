@@ -45,7 +45,7 @@ class Author:
 
     `coach_of` are the groups of a coach, who writes for one of their athletes; None for the athlete. A coach makes,
     changes and deletes what is PLANNED for one of these groups: anything else is not there (`NotFound`), and a body
-    that says something else is `Unprocessable`.
+    that says something else, or what only the athlete knows, is `Unprocessable`.
     """
 
     user_id: UUID
@@ -77,6 +77,30 @@ class Author:
         """Raises `Unprocessable` where an athlete would hide a training."""
         if hidden and self.coach_of is None:
             raise Unprocessable("Only a coach hides a training.", "/hidden")
+
+    def check_source(self, source_id: str | None) -> None:
+        """Raises `Unprocessable` where a coach names a record of the athlete's: that would take its place for ever."""
+        if self.coach_of is not None and source_id is not None:
+            raise Unprocessable("Only the athlete says which record of which app a training is.", "/source_id")
+
+    def check_planned(self, body: TrainingBody) -> None:
+        """Raises `Unprocessable` where a coach says more than what is planned."""
+        if self.coach_of is None:
+            return
+        if body.status != Status.PLANNED:
+            raise Unprocessable("A coach plans: the athlete begins it.", "/status")
+        for name in ("session_rpe", "bodyweight_kg", "skipped_at", "skip_reason"):
+            if getattr(body, name) is not None:
+                raise Unprocessable("A coach plans: this is the athlete's to say.", f"/{name}")
+        for i, exercise in enumerate(body.exercises):
+            for j, set_ in enumerate(exercise.sets):
+                place = f"/exercises/{i}/sets/{j}"
+                if set_.done:
+                    message = "A coach plans: send `done: false`, and what the set aims at as `target`."
+                    raise Unprocessable(message, f"{place}/done")
+                for name in ("rpe", "video_id"):
+                    if getattr(set_, name) is not None:
+                        raise Unprocessable("A coach plans: what was done is the athlete's to say.", f"{place}/{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +216,9 @@ class TrainingWriter:
                 raise UnknownWorkout("There is no such workout.", "/workout_id") from error
             raise UnknownExercise("The catalogue has no such revision of a movement.", "/exercises") from error
         except psycopg2.errors.CheckViolation as error:
-            # The only check that a validated document can meet: the log has no partition for this month.
-            raise DatabaseUnavailable("The log has no room for this month yet.") from error
+            if error.diag.constraint_name is not None:  # a validated document breaks none: a fault of ours
+                raise
+            raise DatabaseUnavailable("The log has no partition for this month yet.") from error
         except psycopg2.DatabaseError as error:
             if error.pgcode == _REFUSED:
                 raise Refused(error.diag.message_primary or "") from error
@@ -242,8 +267,9 @@ class TrainingWriter:
         """
         author.check_group(body.group_external_id)
         author.check_hidden(hidden=body.hidden)
-        if author.coach_of is not None and body.status != Status.PLANNED:
-            raise Unprocessable("A coach plans: the athlete begins it.", "/status")
+        author.check_planned(body)
+        if isinstance(body, TrainingCreate):  # a PUT may send back the one that is stored, which nothing changes
+            author.check_source(body.source_id)
         fields = training_fields(body, exercises)
         if len(fields.encode()) > MAX_EVENT_BYTES:
             raise Unprocessable(f"The training's event would be larger than {MAX_EVENT_BYTES:,} bytes.")

@@ -265,9 +265,11 @@ class WorkoutPlans:
 
         An `id` or `source_id` that names a training made by the same request creates nothing, and answers what is
         stored now. Raises `NotFound` where the user has no such workout, `IdentityConflict`, `IdempotencyKeyReused`,
-        `Unprocessable` where an athlete would hide it, and `DatabaseUnavailable` as `Workouts` does.
+        `Unprocessable` where an athlete would hide it or a coach names a source, and `DatabaseUnavailable` as
+        `Workouts` does.
         """
         author.check_hidden(hidden=body.hidden)
+        author.check_source(body.source_id)
         write = self._writer.event(author, id_, EventType.TRAINING_CREATED) | {
             "workout_id": workout_id,
             "source_id": body.source_id,

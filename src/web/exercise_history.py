@@ -67,8 +67,10 @@ async def last(call: Call[ExercisesAsked, None]) -> Reply:
 
 
 _NAMING = (
-    "A slug of the catalogue names what was logged with it, in any revision, and what was logged under that name "
-    "without a slug. Any other text names what was logged under that name, with a slug or without, whatever its case."
+    "A slug of the catalogue names what was logged with it, in any revision, and what was logged without a slug under "
+    "that name, or under one that the user says means it. The slug of an own exercise names what was logged under the "
+    "names that mean it. Any other text names what was logged under that name, with a slug or without. Names are "
+    "compared in lower case and with single spaces."
 )
 
 ROUTES = (

@@ -145,7 +145,7 @@ ROUTES = (
         description=(
             "Makes a PLANNED training from each athlete's copy of the workout, as the copy is now, and queues a "
             "`training_created` event for each. One that is `hidden` is not shown to the athlete until a coach says "
-            "so by PUT. " + _AGAIN
+            "so by PUT. One that was called off is planned again under another `plan_id`. " + _AGAIN
         ),
         tag="Coaching",
         texts=frozenset({"group"}),

@@ -51,7 +51,9 @@ async def save(call: Call[MembershipBody, None]) -> Reply:
 
 async def revoke(call: Call[None, None]) -> Reply:
     """DELETE /users/{userId}/memberships/{group}."""
-    await _memberships(call).revoke(call.user_id, call.names["group"])
+    topic = call.services.settings.events_topic
+    await _memberships(call).revoke(documents.author(call), call.names["group"], topic)
+    call.services.wake()
     return Reply(204)
 
 
@@ -149,7 +151,8 @@ ROUTES = (
         summary="End a membership",
         description=(
             "It counts at once: when it is answered, nothing is written by this membership any more, and nothing is "
-            "begun to be read. What was planned stays."
+            "begun to be read. What was planned stays, but for what the group still hid: that is deleted, with a "
+            "`training_deleted` event for each."
         ),
         tag="Coaching",
         texts=frozenset({"group"}),

@@ -329,7 +329,7 @@ async def test_keys_of_a_coach_are_apart_from_the_athletes(athlete: Person, clie
 _WAITS_FOR = """
 SELECT other.query LIKE '%%of_coach_to_plan%%'
 FROM pg_stat_activity waiting, unnest(pg_blocking_pids(waiting.pid)) pid JOIN pg_stat_activity other USING (pid)
-WHERE waiting.datname = current_database() AND waiting.query LIKE '%%memberships SET revoked_at%%'
+WHERE waiting.datname = current_database() AND waiting.query LIKE '%%leave_group%%'
 """
 
 

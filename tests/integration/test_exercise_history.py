@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import storage.exercise_history
 from models.exercise_history import MOST_ASKED, ExerciseHistory, LatestSessions
-from models.exercises import Catalogue
+from models.exercises import Catalogue, folded
 from models.trainings import Status
 from storage.database import Database
 from storage.exercise_history_statements import HISTORY, LAST
@@ -25,6 +25,7 @@ from tests.support import bodies
 from tests.support.athletes import TOPIC, Athlete
 from tests.support.bodies import squat
 from tests.support.databases import DatabaseUrls
+from tests.support.own_exercises import Namer
 from tests.support.web import USER, Client, bearer, serve
 from web.exercise_history import ROUTES
 
@@ -40,9 +41,11 @@ NAMES = (
     "PISTOL-SQUAT",
     WALL,
     "3/4 squat, 50 % & more?",
+    "Zercher  carry",
     "\x1f",
 )
-TEXTS = (*NAMES, SQUAT, "straße", "pistol squat", "Wall-push-up", "never done")
+CARRY = "carry"  # an own exercise
+TEXTS = (*NAMES, SQUAT, "straße", "pistol \t squat", "Wall-push-up", "zercher carry", CARRY, "never done")
 MOMENTS = ("2026-01-05T09:00:00Z", "2026-01-05T12:00:00Z", "2026-01-05T23:00:00.25Z", "2026-01-06T12:00:00Z")
 DAYS = ("2026-01-04", "2026-01-05", "2026-01-06")
 
@@ -54,7 +57,9 @@ class User(Athlete):
 
     def __init__(self, database: Database, catalogue: Catalogue) -> None:
         super().__init__(database, catalogue)
+        self._database = database
         self.stored: list[Document] = []
+        self.meanings: dict[str, str] = {}
         self._read = Trainings(database, TOPIC).read
 
     async def log(self, *, deleted: bool = False, **fields: Any) -> UUID:
@@ -67,6 +72,17 @@ class User(Athlete):
             self.stored.append(document)
         return id_
 
+    async def mean(self, meanings: dict[str, str]) -> None:
+        """Say what names mean: slugs of the catalogue, or the own exercise."""
+        namer = Namer(self._database, self.user_id)
+        for name, slug in meanings.items():
+            if slug == CARRY and CARRY not in self.meanings.values():
+                await namer.create(name="Zercher Carry", slug=CARRY)
+                self.meanings["zercher carry"] = CARRY
+            if folded(name) != "zercher carry":
+                await namer.set(name, **{"own_exercise" if slug == CARRY else "exercise": slug})
+                self.meanings[folded(name)] = slug
+
     def did(self, text: str, first: str | None = None, last: str | None = None) -> list[Document]:
         """The history of an exercise, by the plainest of means."""
         found = []
@@ -74,7 +90,7 @@ class User(Athlete):
             held = [
                 exercise | {"sets": [set_ for set_ in exercise["sets"] if set_["done"]]}
                 for exercise in training["exercises"]
-                if names(text.strip(" "), exercise)
+                if names(text.strip(" "), exercise, self.meanings)
             ]
             if held and (first or "0") <= training["day"] <= (last or "9"):
                 kept = {name: training[name] for name in ("date", "timezone", "day", "title") if name in training}
@@ -86,11 +102,11 @@ def _place(training: Document) -> tuple[dt.datetime, UUID]:
     return dt.datetime.fromisoformat(training["date"]), UUID(training["id"])
 
 
-def names(text: str, exercise: Document) -> bool:
-    """Whether the text names this exercise."""
-    if exercise.get("exercise") == text:
-        return True
-    return exercise["name"].casefold() == text.casefold() and ("exercise" not in exercise or text not in SLUGS)
+def names(text: str, exercise: Document, meanings: dict[str, str]) -> bool:
+    """Whether the text names this exercise, where names have these meanings."""
+    name = folded(exercise["name"])
+    means = exercise.get("exercise") or meanings.get(name, name)
+    return means == text if text in SLUGS else name == folded(text) or means == text == CARRY
 
 
 @pytest.fixture
@@ -182,6 +198,7 @@ _queries = st.fixed_dictionaries(
 )
 @given(
     trainings=st.lists(st.tuples(st.integers(0, 1), _trainings), min_size=1, max_size=8),
+    meanings=st.dictionaries(st.sampled_from(NAMES[:-1]), st.sampled_from([*SLUGS, CARRY]), max_size=3),
     texts=st.lists(_spaced, min_size=1, max_size=4),
     query=_queries,
     asked=st.permutations(TEXTS),
@@ -193,6 +210,7 @@ async def test_what_is_shown_is_what_was_done(
     monkeypatch: pytest.MonkeyPatch,
     recent: int,
     trainings: list[tuple[int, Document]],
+    meanings: dict[str, str],
     texts: list[str],
     query: dict[str, str],
     asked: list[str],
@@ -202,6 +220,7 @@ async def test_what_is_shown_is_what_was_done(
     users = new_user(), new_user()
     for who, training in trainings:
         await users[who].log(**training)
+    await users[0].mean(meanings)
     for user in users:
         for text in texts:
             expected = user.did(text, query.get("from"), query.get("to"))
@@ -235,6 +254,22 @@ async def test_a_slug_names_its_movement_and_the_name_without_a_slug(client: Cli
         ("Pistol-squat", "that name, another movement"),
         (PISTOL, "by a name of that form"),
     ]
+
+
+async def test_a_name_is_found_under_what_it_means(client: Client, user: User) -> None:
+    """Where the exercise has no slug; and no longer under its own form, where that is another movement's slug."""
+    held = [exercise("My  pistols"), exercise("my pistols", WALL), exercise(PISTOL), exercise("Zercher carry")]
+    for day, one in enumerate(held, 1):
+        await user.log(title=str(day), date=f"2026-01-0{day}T12:00:00Z", exercises=[one])
+
+    async def found(text: str) -> str:
+        return "".join(item["title"] for item in await history(client, user.user_id, text))
+
+    assert [await found(text) for text in (PISTOL, SQUAT, CARRY, "my pistols")] == ["3", "", "", "21"]
+    await user.mean({"my pistols": PISTOL, PISTOL: SQUAT, "Zercher carry": CARRY})
+    assert [await found(text) for text in (PISTOL, SQUAT, CARRY, "my pistols")] == ["1", "3", "4", "21"]
+    newest = await last(client, user.user_id, [CARRY, PISTOL, SQUAT])
+    assert [(item["asked"], item["title"]) for item in newest] == [(CARRY, "4"), (PISTOL, "1"), (SQUAT, "3")]
 
 
 async def test_every_revision_of_a_movement_is_that_movement(
@@ -306,7 +341,7 @@ async def test_names_and_slugs_are_looked_up_in_their_indexes(db: Database, stat
     async with db.transaction() as cursor:
         await cursor.execute("SET LOCAL enable_seqscan = off")
         plan = "\n".join(line for (line,) in await cursor.all(f"EXPLAIN {statement}", parameters))
-    for index in ("training_exercises_by_name", "training_exercises_by_movement"):
+    for index in ("training_exercises_by_folded_name", "training_exercises_by_movement"):
         assert f"Index Scan on {index}" in plan or f"Index Scan using {index}" in plan, plan
 
 

@@ -25,7 +25,16 @@ from web.api import ALL_ROUTES
 GROUP = "/api/v1/training/groups/team"
 DATE = "2026-01-05T12:00:00Z"
 PULL = {"name": "Pull", "notes": "slowly", "exercises": [PULLS, {"name": "Dead hang", "sets": 2, "hold_seconds": 45.5}]}
-PLANNED = {"date": DATE, "group_external_id": "team", "exercises": [{"name": "Row", "sets": [{"reps": 5}]}]}
+PLANNED = {
+    "date": DATE,
+    "group_external_id": "team",
+    "exercises": [{"name": "Row", "sets": [{"reps": 5, "done": False}]}],
+}
+
+
+def rows(*sets: dict[str, Any]) -> dict[str, Any]:
+    """A planned training with these sets."""
+    return PLANNED | {"exercises": [{"name": "Row", "sets": sets}]}
 
 
 @pytest.fixture
@@ -118,6 +127,15 @@ async def test_a_coach_writes_what_is_planned_for_the_group_and_nothing_else(
         ("POST", trainings, PLANNED | {"group_external_id": "a third"}, "/group_external_id"),
         ("POST", trainings, PLANNED | {"status": "IN_PROGRESS"}, "/status"),
         ("PUT", f"{trainings}/{planned['id']}", body | {"status": "COMPLETED"}, "/status"),
+        ("POST", trainings, PLANNED | {"source_id": "strong:1"}, "/source_id"),
+        ("POST", f"{workouts}/{team['id']}/trainings", {"date": DATE, "source_id": "strong:1"}, "/source_id"),
+        ("POST", trainings, PLANNED | {"session_rpe": 7}, "/session_rpe"),
+        ("POST", trainings, PLANNED | {"bodyweight_kg": 80}, "/bodyweight_kg"),
+        ("PUT", f"{trainings}/{planned['id']}", body | {"skipped_at": DATE, "skip_reason": "ill"}, "/skipped_at"),
+        ("POST", trainings, rows({"done": False}, {"reps": 5}), "/exercises/0/sets/1/done"),
+        ("PUT", f"{trainings}/{planned['id']}", body | rows({"done": True}), "/exercises/0/sets/0/done"),
+        ("POST", trainings, rows({"done": False, "rpe": 8}), "/exercises/0/sets/0/rpe"),
+        ("POST", trainings, rows({"done": False, "video_id": "v"}), "/exercises/0/sets/0/video_id"),
         ("PUT", f"{trainings}/{planned['id']}", {"date": DATE, "status": "PLANNED"}, "/group_external_id"),
         ("POST", workouts, PULL, "/group_external_id"),
         ("PUT", f"{workouts}/{team['id']}", PULL, "/group_external_id"),
@@ -137,6 +155,9 @@ async def test_a_coach_writes_what_is_planned_for_the_group_and_nothing_else(
     await coach.told("DELETE", f"{trainings}/{planned['id']}")
     history = await athlete.told("GET", f"{trainings}/{planned['id']}/history")
     assert [item["actor"] for item in history["items"]] == ["the coach"] * 3
+    # What a PUT ignores may be sent back.
+    theirs = await athlete.told("POST", trainings, PLANNED | {"source_id": "app:1"})
+    assert (await coach.told("PUT", f"{trainings}/{theirs['id']}", theirs))["source_id"] == "app:1"
 
 
 async def test_the_same_creation_by_a_coach_is_answered_while_it_is_planned(client: Client, coach: Person) -> None:
@@ -406,6 +427,10 @@ async def test_a_training_is_planned_for_every_athlete(client: Client, coach: Pe
     assert outcomes(await plan(coach, source, date="2026-01-06T12:00:00+02:00", hidden=True)) == ["created"] * 3
     assert len((await rests.told("GET", "/api/v1/trainings"))["items"]) == 1
     assert outcomes(await plan(coach, source, date="2026-01-06T10:00:00Z", hidden=True)) == ["unchanged"] * 3
+    # What was called off is planned once more under another name, and once alone.
+    for name, again in (("anew", ["created"] * 3), ("anew", ["unchanged"] * 3), ("once more", ["created"] * 3)):
+        assert outcomes(await plan(coach, source, title="Monday", plan_id=name)) == again
+    assert outcomes(await plan(coach, source, title="Tuesday", plan_id="anew")) == ["kept"] * 3
 
 
 async def test_many_at_once_leave_one_history(client: Client, coach: Person, db: Database) -> None:

@@ -1,7 +1,9 @@
 """Trainings that a coach planned and the athlete does not see yet: nowhere, until the coach shows them."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,16 +23,17 @@ from storage.exercises import read_catalogue
 from storage.memberships import Memberships
 from storage.training_batch import TrainingBatches
 from storage.trainings import Author, Trainings
-from tests.support.bodies import create_body, trainings
+from tests.support.bodies import as_planned, create_body, trainings
 from tests.support.coaches import Person, access_of
 from tests.support.databases import DatabaseUrls
+from tests.support.load import until
 from tests.support.web import Client, serve
 from web.api import ALL_ROUTES
 
 TRAININGS = "/api/v1/trainings"
 SECRET = "the surprise"
 LIFT = "Zercher row"
-ROW: dict[str, Any] = {"id": str(uuid4()), "name": LIFT, "notes": SECRET, "sets": [{"id": str(uuid4()), "reps": 5}]}
+ROW: dict[str, Any] = {"id": str(uuid4()), "name": LIFT, "notes": SECRET, "sets": [{"id": str(uuid4()), "done": False}]}
 HIDDEN: dict[str, Any] = {
     "date": "2026-01-05T12:00:00Z",
     "title": SECRET,
@@ -109,7 +112,8 @@ def coach(client: Client) -> Person:
 @on_one_database
 @given(trainings(("wall-push-up",), (Status.PLANNED,)))
 async def test_what_is_written_is_what_is_read_and_what_is_published(plans: Plans, fields: dict[str, Any]) -> None:
-    fields = {name: value for name, value in fields.items() if name != "title"} | {"group_external_id": "team"}
+    fields = {name: value for name, value in as_planned(fields).items() if name != "title"}
+    fields |= {"group_external_id": "team"}
     id_ = await plans.create(**fields, title=SECRET)
     written = await plans.document(id_)
     assert orjson.loads(written)["hidden"] is True
@@ -164,7 +168,7 @@ async def test_only_a_coach_hides(client: Client, athlete: Person, db: Database)
 
 
 async def test_the_athlete_meets_it_nowhere(client: Client, athlete: Person, coach: Person, db: Database) -> None:
-    hidden = await coach.told("POST", athlete.address("/trainings"), HIDDEN | {"source_id": "plan:1"})
+    hidden = await coach.told("POST", athlete.address("/trainings"), HIDDEN)
     workout = {"name": SECRET, "group_external_id": "team"}
     made = await coach.told("POST", athlete.address("/workouts"), workout)
     plan = {"date": "2026-01-06T12:00:00Z", "hidden": True}
@@ -197,7 +201,6 @@ async def test_the_athlete_meets_it_nowhere(client: Client, athlete: Person, coa
                 assert answer.status == 404, (route.operation_id, await answer.text())
         for answer in (
             await athlete.ask("POST", TRAININGS, HIDDEN | {"id": training["id"], "hidden": False}),
-            await athlete.ask("POST", TRAININGS, HIDDEN | {"source_id": "plan:1", "hidden": False}),
             await athlete.ask("POST", athlete.address("/sessions"), {"id": training["id"], "date": HIDDEN["date"]}),
         ):
             assert answer.status == 409
@@ -264,6 +267,87 @@ async def test_a_state_of_many_pages_leaves_it_out(client: Client, athlete: Pers
         if not page["more"]:
             break
     assert (len(told), set(told)) == (3, shown)
+
+
+async def test_it_ends_with_the_membership(client: Client, athlete: Person, coach: Person, db: Database) -> None:
+    """It would be out of everybody's reach. Each deletion says what the coach's own would, to the byte."""
+    person = Person(client, athlete.user_id, groups=["team", "club"])
+    await person.admit("club", "read", "plan")
+    other = Person(client, coach_of=["club"])
+    trainings = athlete.address("/trainings")
+    odd = '","version":7,"previous_status":"PLANNED","payload":\\'
+    plain = [await coach.told("POST", trainings, HIDDEN | {"title": odd}) for _ in range(2)]
+    changed = [await coach.told("POST", trainings, HIDDEN) for _ in range(2)]
+    for one in changed:
+        await coach.told("PUT", f"{trainings}/{one['id']}", one | {"notes": odd})
+    kept = [
+        await coach.told("POST", trainings, HIDDEN | {"hidden": False}),
+        await other.told("POST", trainings, HIDDEN | {"group_external_id": "club"}),
+        await athlete.told("POST", trainings, {"date": HIDDEN["date"]}),
+    ]
+    cursor = (await athlete.told("GET", f"{TRAININGS}/changes"))["next_cursor"]
+    for one in (plain[0], changed[0]):
+        await coach.told("DELETE", f"{trainings}/{one['id']}")
+    await athlete.told("DELETE", athlete.address("/memberships/team"), **{"X-Request-Id": "leaves"})
+
+    standing = await db.all("SELECT id::text, version FROM trainings WHERE deleted_at IS NULL")
+    assert sorted(standing) == sorted((one["id"], 1) for one in kept)
+    for one, another in (plain, changed):
+        logged = [
+            await db.one(
+                """SELECT replace(replace(payload, %(id)s, ''), event_id::text, ''), event_id::text, event_type, topic,
+                          created_at, actor, request_id, version
+                   FROM outbox WHERE aggregate_id = %(id)s ORDER BY version DESC LIMIT 1""",
+                {"id": id_["id"]},
+            )
+            for id_ in (one, another)
+        ]
+        (by_coach, _, *same, _, _, _, _), (by_leaving, event_id, *found, _, actor, request_id, version) = logged
+        at = '"timestamp":"[^"]+"'
+        assert (re.sub(at, "", by_leaving), found) == (re.sub(at, "", by_coach), same)
+        assert (actor, request_id, version) == (str(athlete.user_id), "leaves", 2 if one in plain else 3)
+        event = TrainingEvent.model_validate_json(by_leaving.replace('""', f'"{event_id}"'))
+        assert event.payload.hidden
+    feed = await athlete.told("GET", f"{TRAININGS}/changes?cursor={cursor}")
+    assert feed["items"] == []
+    await athlete.admit("team", "read", "plan")
+    assert (await coach.ask("GET", f"{trainings}/{plain[1]['id']}")).status == 404
+    assert (await athlete.ask("POST", f"{TRAININGS}/{plain[1]['id']}/restore")).status == 404
+
+
+@pytest.mark.parametrize("first", ["coach", "athlete"])
+async def test_whoever_comes_first_nothing_stays_hidden(
+    client: Client, athlete: Person, coach: Person, db: Database, first: str
+) -> None:
+    """What a coach writes while the athlete leaves is deleted too, or not written."""
+    id_ = str(uuid4())
+    there = await coach.told("POST", athlete.address("/trainings"), HIDDEN)
+    leave = athlete.ask("DELETE", athlete.address("/memberships/team"))
+    plan = coach.ask("POST", athlete.address("/trainings"), HIDDEN | {"id": id_})
+
+    async def waits(count: int) -> bool:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        return await db.one(f"{waiting} AND wait_event_type = 'Lock'") == (count,)
+
+    with suppress(InterruptedError):
+        async with db.transaction() as holder:
+            if first == "coach":  # who waits for this id, and has the membership's row
+                await holder.execute(
+                    "INSERT INTO trainings (user_id, id, status, date, timezone, day, digest) "
+                    "VALUES (%s, %s, 'PLANNED', now(), 'UTC', now(), '')",
+                    [athlete.user_id, id_],
+                )
+                one, other = asyncio.create_task(plan), leave
+            else:
+                await holder.execute("SELECT FROM trainings WHERE id = %s FOR UPDATE", [there["id"]])
+                one, other = asyncio.create_task(leave), plan
+            await until(lambda: waits(1), 20, "the first waits")
+            second = asyncio.create_task(other)
+            await until(lambda: waits(2), 20, "the second waits for the first")
+            raise InterruptedError  # so that the id is free
+    assert ((await one).status, (await second).status) == ((201, 204) if first == "coach" else (204, 404))
+    rows = await db.all("SELECT id::text, version, deleted_at IS NULL FROM trainings")
+    assert sorted(rows) == sorted([(there["id"], 2, False)] + [(id_, 2, False)] * (first == "coach"))
 
 
 async def test_what_comes_back_from_the_topic_is_hidden_still(plans: Plans, database_urls: DatabaseUrls) -> None:

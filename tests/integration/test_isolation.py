@@ -74,7 +74,8 @@ async def accept(world: World) -> None:
 
 def first(world: World, user: UUID, status: str) -> dict[str, Any]:
     """A training that refers to nothing."""
-    exercises = [{"name": "Squat", "notes": world.secret(user), "sets": [set_(world, user)]}]
+    sets = [set_(world, user)] if status != "PLANNED" else [{"done": False}]
+    exercises = [{"name": "Squat", "notes": world.secret(user), "sets": sets}]
     return {"date": date(world), "status": status, "title": world.secret(user), "exercises": exercises}
 
 
@@ -146,6 +147,8 @@ async def test_nobody_sees_or_changes_what_is_not_theirs(
     for _ in range(ATTEMPTS):
         if left := idle(secrets):
             await accept(world)
+            # So that there is one to be changed or deleted.
+            await world.do("ada", request(world, world.by_name["ada"], ROUTES["POST", f"{OF_USER}/own-exercises"]))
         for name, key in left:
             await world.do(name, request(world, world.by_name[name], ROUTES[key]))
     assert idle(secrets) == []

@@ -5,6 +5,7 @@ import random
 from uuid import UUID, uuid4
 
 import orjson
+import psycopg2.errors
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -338,6 +339,17 @@ async def test_a_log_without_a_partition_refuses_writes_as_unavailable(athlete: 
         with pytest.raises(DatabaseUnavailable):
             await athlete.create(create_body())
         assert await athlete.trainings.page(athlete.author.user_id, limit=5) == []
+    finally:
+        await owner.close()
+
+
+async def test_a_check_that_a_document_breaks_is_a_fault_of_ours(athlete: Athlete, database_urls) -> None:
+    """And not the month that is lacking: that heals by itself."""
+    owner = Database(database_urls.owner)
+    try:
+        await owner.execute("ALTER TABLE trainings ADD CONSTRAINT odd CHECK (title <> 'odd')")
+        with pytest.raises(psycopg2.errors.CheckViolation):
+            await athlete.create(create_body(title="odd"))
     finally:
         await owner.close()
 

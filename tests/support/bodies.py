@@ -94,6 +94,22 @@ def trainings(
     return body
 
 
+def as_planned(body: dict[str, Any]) -> dict[str, Any]:
+    """The body without what only the athlete may say: as a coach says it."""
+    kept = {name: value for name, value in body.items() if name not in ("session_rpe", "bodyweight_kg")}
+    exercises = [
+        exercise
+        | {
+            "sets": [
+                {name: value for name, value in set_.items() if name not in ("rpe", "video_id")} | {"done": False}
+                for set_ in exercise["sets"]
+            ]
+        }
+        for exercise in body["exercises"]
+    ]
+    return kept | {"exercises": exercises}
+
+
 def create_body(**fields: Any) -> TrainingCreate:
     """A body of POST; `date` has a default."""
     return TrainingCreate.model_validate_json(orjson.dumps(EMPTY | fields))

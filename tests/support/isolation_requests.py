@@ -64,20 +64,22 @@ def set_(world: World, user: UUID) -> dict[str, Any]:
     return {"reps": world.chance.randint(1, 9)} | maybe(world, video_id=lambda: world.secret(user))
 
 
-def exercise(world: World, user: UUID) -> dict[str, Any]:
+def exercise(world: World, user: UUID, *, done: bool) -> dict[str, Any]:
     """An exercise of a training: under a name that others have too, or a secret one."""
     named = {"name": world.chance.choice(["Squat", world.secret(user)]), "notes": world.secret(user)}
     slugs = ["pistol-squat", *world.slugs]
     more = maybe(world, exercise=lambda: world.chance.choice(slugs))
-    return named | more | {"sets": [set_(world, user) for _ in range(world.chance.randint(1, 2))]}
+    sets = [set_(world, user) if done else {"done": False} for _ in range(world.chance.randint(1, 2))]
+    return named | more | {"sets": sets}
 
 
 def said(world: World, user: UUID, *statuses: str) -> dict[str, Any]:
     """What is said of a training with one of these statuses."""
     status = world.chance.choice(statuses)
     of_workout = {"workout_id": anyones(world, "workout"), "workout_version": 1}
+    exercises = [exercise(world, user, done=status != "PLANNED")]
     return (
-        {"date": date(world), "status": status, "title": world.secret(user), "exercises": [exercise(world, user)]}
+        {"date": date(world), "status": status, "title": world.secret(user), "exercises": exercises}
         | grouped(world, user)
         | maybe(world, notes=lambda: world.secret(user))
         | (maybe(world, hidden=lambda: True) if status == "PLANNED" else {})

@@ -717,6 +717,10 @@ def _leave_kept(world: World) -> None:
     world.memberships[MEMBERSHIP] |= {"plan"}
 
 
+def _hidden_for_ever(world: World) -> None:
+    world.write("create", 1, 502, more={"status": "PLANNED", "hidden": True, "group_external_id": "left"})
+
+
 def _deleted_in_part(world: World) -> None:
     row = world.write("workout-create", 1, 501, more={"exercises": [PULL_UPS]})
     document = row.event["payload"]
@@ -786,6 +790,7 @@ BROKEN: dict[str, tuple[str, Callable[[World], None]]] = {
     "a copy is not what the coach's workout says": ("I11", _copied_otherwise),
     "a membership is lost": ("I11", _leave_lost),
     "a membership kept what it lost": ("I11", _leave_kept),
+    "a training is hidden for a group that was left": ("I11", _hidden_for_ever),
     "SIGTERM is not heard": ("I12", _facts(stops=(Stop(None, 10.0),))),
     "SIGTERM ends in an error": ("I12", _facts(stops=(Stop(1, 1.0),))),
     "SIGTERM takes too long": ("I12", _facts(stops=(Stop(0, 10.1),))),

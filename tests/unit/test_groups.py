@@ -24,3 +24,11 @@ def test_they_are_the_same_in_every_version_of_the_service() -> None:
     noon = dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)
     elsewhere = noon.astimezone(dt.timezone(dt.timedelta(hours=2)))
     assert planned_id(copy, noon) == planned_id(copy, elsewhere) == UUID("d3189f2d-03eb-5c27-805c-102bedb3aa8c")
+    assert planned_id(copy, noon, "week 2") == UUID("b6dd80ed-9982-5481-99f2-21c88aac6b4d")
+
+
+@given(*[st.tuples(st.sampled_from([dt.timedelta(0), dt.timedelta(1)]), st.none() | st.text())] * 2)
+def test_a_plan_is_one_moments_and_one_names(one: tuple, other: tuple) -> None:
+    copy, noon = UUID(int=1), dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)
+    ids = [planned_id(copy, noon + after, plan_id) for after, plan_id in (one, other)]
+    assert (ids[0] == ids[1]) == (one == other)
