@@ -1,6 +1,5 @@
 """A session: a COMPLETED training, as it is logged in one piece, and read with its adherence to what was planned."""
 
-import datetime as dt
 import json
 from collections.abc import Callable
 from typing import Annotated, Self
@@ -19,12 +18,9 @@ from pydantic import (
 )
 
 from models.adherence import Adherence
-from models.errors import Unprocessable
 from models.fields import Exertion, Name, Seconds, Slug, Text, Weight
 from models.sets import MAX_SETS, Document, RepCount, SetBody, Unit
 from models.trainings import ExerciseBody, ExerciseDocument, Status, TrainingCreate, TrainingDocument
-
-AHEAD = dt.timedelta(hours=24)  # that a session's date may lie in the future: clocks and time zones go wrong
 
 _one_count: TypeAdapter[int] = TypeAdapter(RepCount)
 
@@ -119,10 +115,8 @@ class SessionCreate(TrainingCreate):
     status: _Completed = Status.COMPLETED
     exercises: list[SessionExercise] = Field(default=[], max_length=200)
 
-    def training(self, now: dt.datetime) -> TrainingCreate:
-        """The training that it is. Raises `Unprocessable` where its date lies too far after `now`."""
-        if self.date > now + AHEAD:
-            raise Unprocessable("must not lie more than 24 hours in the future", "/date")
+    def training(self) -> TrainingCreate:
+        """The training that it is."""
         return TrainingCreate.model_construct(**dict(self))
 
 

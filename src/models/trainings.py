@@ -12,10 +12,12 @@ import orjson
 import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.errors import UnknownExercise
+from models.errors import UnknownExercise, Unprocessable
 from models.exercises import Catalogue
 from models.fields import Exertion, ExternalId, Kilograms, Moment, Name, Slug, SourceId, Text, TimeZone, Title, moment
 from models.sets import MAX_SETS, Document, SetBody, SetDocument, known, optional_number, set_fields, unique
+
+AHEAD = dt.timedelta(hours=24)  # that a training that is done may lie in the future: clocks and time zones go wrong
 
 
 class Status(StrEnum):
@@ -96,6 +98,11 @@ class TrainingBody(Document):
         if self.skipped_at is not None and self.status != Status.PLANNED:
             raise ValueError("`skipped_at` is of a PLANNED training only")
         return self
+
+    def check_done(self, now: dt.datetime) -> None:
+        """Raises `Unprocessable` where it is done and its date lies too far after `now`."""
+        if self.status is Status.COMPLETED and self.date > now + AHEAD:
+            raise Unprocessable("must not lie more than 24 hours in the future", "/date")
 
     def local_day(self) -> dt.date:
         """The athlete's local day."""

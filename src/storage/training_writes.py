@@ -6,6 +6,7 @@ snapshot, and is run again where it is not. And an Idempotency-Key is claimed in
 for the first, finds the key taken, and answers from the log what the first was answered.
 """
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -263,11 +264,13 @@ class TrainingWriter:
     ) -> dict[str, Any]:
         """The parameters of a write of a whole training, whose exercises `models.trainings.exercises_json` made.
 
-        Raises `Unprocessable` where the event would be too large, and where it is not the author's to write.
+        Raises `Unprocessable` where the event would be too large, where it is not the author's to write, and where a
+        training that is done lies in the future.
         """
         author.check_group(body.group_external_id)
         author.check_hidden(hidden=body.hidden)
         author.check_planned(body)
+        body.check_done(dt.datetime.now(dt.UTC))
         if isinstance(body, TrainingCreate):  # a PUT may send back the one that is stored, which nothing changes
             author.check_source(body.source_id)
         fields = training_fields(body, exercises)

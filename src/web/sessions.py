@@ -1,6 +1,5 @@
 """Sessions over REST: log one, read one, and stream them all."""
 
-import datetime as dt
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -46,7 +45,7 @@ class SessionQuery(BaseModel):
 async def create(call: Call[SessionCreate, None]) -> Reply:
     """POST /users/{userId}/sessions."""
     user = call.user_id
-    body = call.body.training(dt.datetime.now(dt.UTC))
+    body = call.body.training()
     id_ = body.id or uuid7()
     exercises = await call.services.catalogue.resolve(partial(exercises_json, id_, body.exercises))
     path = PATH.format(userId=user)

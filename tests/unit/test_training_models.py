@@ -1,5 +1,6 @@
 """What a training is, without a database."""
 
+import datetime as dt
 from uuid import UUID
 
 import orjson
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.errors import UnknownExercise
+from models.errors import UnknownExercise, Unprocessable
 from models.exercises import Catalogue, Movement
 from models.trainings import (
     ExerciseDocument,
@@ -262,3 +263,13 @@ def test_what_real_logs_hold_is_accepted() -> None:
         source_id="strong:2021-02-10",
     )
     assert body.exercises[1].sets[0].duration_seconds == 61.5
+
+
+def test_of_what_is_done_the_past_is_free_and_the_future_ends_tomorrow() -> None:
+    now = dt.datetime(2026, 1, 6, 12, tzinfo=dt.UTC)
+    for date in ("1901-01-01T00:00:00Z", "2026-01-07T12:00:00Z", "2026-01-08T01:59:00+14:00"):
+        create_body(date=date, status="COMPLETED").check_done(now)
+    create_body(date="2026-02-01T12:00:00Z", status="PLANNED").check_done(now)
+    with pytest.raises(Unprocessable) as refused:
+        create_body(date="2026-01-07T12:00:01Z", status="COMPLETED").check_done(now)
+    assert refused.value.pointer == "/date"
