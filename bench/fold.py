@@ -80,7 +80,8 @@ FROM outbox, (SELECT to_hex(3221225472 + n) AS head FROM generate_series(1, %(co
 """
 # The mark at the log's end says that nothing is to be folded from the log: all of it comes from the topic.
 _CLEAR = """
-TRUNCATE analytics.folded_trainings, analytics.exercise_volume, analytics.daily_volume, analytics.users;
+TRUNCATE analytics.folded_trainings, analytics.exercise_volume, analytics.daily_volume, analytics.users,
+    analytics.stale_users, analytics.daily_load, analytics.personal_records;
 UPDATE analytics.fold_state SET folded_seq = (SELECT max(seq) FROM outbox), generation = 1
 """
 

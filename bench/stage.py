@@ -50,6 +50,7 @@ class Stage:
             "events_topic": f"bench_{own}",
             "workout_events_topic": f"bench_{own}_workouts",
             "exercise_events_topic": f"bench_{own}_exercises",
+            "insights_topic": f"bench_{own}_insights",
         }
         values = {**topics, "consumer_group": f"bench_{own}", **more}
         return Settings.model_validate(
@@ -64,7 +65,7 @@ class Stage:
 
     def worker(self, urls: DatabaseUrls, settings: Settings, **more: object) -> Worker:
         """A worker with those settings, not started; `more` are settings that differ."""
-        topics = {"events_topic", "workout_events_topic", "exercise_events_topic"}
+        topics = {"events_topic", "workout_events_topic", "exercise_events_topic", "insights_topic"}
         values = settings.model_dump(include=topics | {"consumer_group", "topic_partitions", "relay_enabled"})
         return new_worker(
             self.folder, urls=urls, bootstrap=self.broker.bootstrap, idempotent=True, **{**values, **more}

@@ -12,7 +12,7 @@ from psycopg2.extras import RealDictCursor
 from pydantic import TypeAdapter, ValidationError
 
 from agents.volume_audit import Verification, verify
-from analytics.volume import Fractions
+from analytics.volume import Movements
 from chaos.by_record import BY_RECORD
 from chaos.history import (
     Aggregate,
@@ -23,9 +23,10 @@ from chaos.history import (
     set_digest,
     workout_digest,
 )
-from models.events import ExerciseEvent, TrainingEvent, WorkoutEvent
+from models.events import ExerciseEvent, LoadBandEvent, PersonalRecordEvent, TrainingEvent, WorkoutEvent
+from models.exercises import Facts, is_of_implement
 from storage.database import Database
-from storage.volume_statements import COLUMNS, KEYS
+from storage.volume_statements import COLUMNS, KEYS, READ
 from tests.support.topic import Record, read_topic
 
 Row = Mapping[str, Any]
@@ -37,7 +38,7 @@ SELECT event_id::text, user_id::text, aggregate_type, aggregate_id::text, versio
 _SKIPPED = "SELECT o.event_id::text FROM outbox_quarantine q JOIN outbox o USING (seq) WHERE q.state = 'skipped'"
 _ACCESSES = "SELECT user_id::text, coach_id::text, group_external_id, request_id, scope FROM access_log"
 _MEMBERSHIPS = "SELECT user_id::text, group_external_id, scopes FROM memberships WHERE revoked_at IS NULL"
-_FRACTIONS = "SELECT slug, revision, bw_fraction FROM exercises"
+_FACTS = "SELECT slug, revision, bw_fraction, category, family, difficulty, equipment FROM exercises"
 
 # The documents of the tables of record, as far as `content_digest` and `workout_digest` look at them.
 _RECORDS: Mapping[Type, str] = {
@@ -72,9 +73,15 @@ FROM exercise_namings n
 """,
 }
 
-Event = TrainingEvent | WorkoutEvent | ExerciseEvent
+Event = TrainingEvent | WorkoutEvent | ExerciseEvent | PersonalRecordEvent | LoadBandEvent
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
-_TYPES: Mapping[type[Event], Type] = {TrainingEvent: "training", WorkoutEvent: "workout", ExerciseEvent: "exercise"}
+_TYPES: Mapping[type[Event], Type] = {
+    TrainingEvent: "training",
+    WorkoutEvent: "workout",
+    ExerciseEvent: "exercise",
+    PersonalRecordEvent: "insight",
+    LoadBandEvent: "insight",
+}
 
 
 @dataclass(frozen=True)
@@ -200,7 +207,7 @@ class Evidence:
     """The scopes of those that stand."""
     tables: Mapping[str, Rows] = field(default_factory=dict)
     """The derived tables."""
-    fractions: Fractions = field(default_factory=dict)
+    movements: Movements = field(default_factory=dict)
     by_record: Mapping[str, tuple[Counter[tuple[Any, ...]], Counter[tuple[Any, ...]]]] = field(default_factory=dict)
     """For each question of `BY_RECORD` the rows that the tables of record answer, and those of the derived tables."""
     verification: Verification = field(default_factory=Verification)
@@ -241,7 +248,10 @@ async def gather(owner_url: str, bootstrap: str, topics: Mapping[Type, str]) -> 
                     for user_id, group, scopes in ask(_MEMBERSHIPS)
                 },
                 tables={table: _table(connection, table) for table in COLUMNS},
-                fractions={(slug, revision): fraction for slug, revision, fraction in ask(_FRACTIONS)},
+                movements={
+                    (slug, revision): Facts(*facts, is_of_implement(equipment))
+                    for slug, revision, *facts, equipment in ask(_FACTS)
+                },
                 by_record={
                     what: (Counter(ask(record)), Counter(ask(derived))) for what, (record, derived) in BY_RECORD.items()
                 },
@@ -270,6 +280,5 @@ def _by_id(rows: Sequence[tuple[Any, ...]]) -> dict[str, Logged]:
 
 def _table(connection: Any, table: str) -> Rows:
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        columns = ", ".join(COLUMNS[table])
-        cursor.execute(f"SELECT {columns} FROM analytics.{table}")
+        cursor.execute(f"SELECT {READ[table]} FROM analytics.{table}")
         return {tuple(row[column] for column in KEYS[table]): row for row in cursor}

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-Type = Literal["training", "workout", "exercise", "membership"]
+Type = Literal["training", "workout", "exercise", "insight", "membership"]
 Kind = Literal[
     "create",
     "correct",

@@ -92,20 +92,22 @@ def decide(evidence: Evidence, history: History, facts: Facts) -> Verdict:
         for seen in topic.seen
         if seen.aggregate.type == type_ and (seen.event_id in evidence.log or seen.request_id not in tail)
     ]
+    # What follows from trainings was asked for by nobody, and no table of record has it.
+    asked = {event_id: row for event_id, row in evidence.log.items() if row.aggregate.type != "insight"}
     violations += [
         *slow_recoveries(facts),
-        *unlike_the_events(folded, evidence.fractions, evidence.tables),
+        *unlike_the_events(folded, evidence.movements, evidence.tables),
         *unlike_the_record(evidence),
-        *keys_used_twice(calls, evidence.log),
-        *lost_updates(calls, evidence.log),
+        *keys_used_twice(calls, asked),
+        *lost_updates(calls, asked),
         *unbounded(facts),
-        *broken_answers(calls, evidence.log),
-        *unasked_writes(history, evidence.log),
-        *unlike_the_log(evidence.log, evidence.stored),
-        *unlike_the_plan(calls, evidence.log),
-        *writes_without_leave(calls, changes, evidence.log),
-        *unlike_the_coachs(calls, evidence.log),
-        *unlogged_accesses(calls, evidence.log, evidence.accesses),
+        *broken_answers(calls, asked),
+        *unasked_writes(history, asked),
+        *unlike_the_log(asked, evidence.stored),
+        *unlike_the_plan(calls, asked),
+        *writes_without_leave(calls, changes, asked),
+        *unlike_the_coachs(calls, asked),
+        *unlogged_accesses(calls, asked, evidence.accesses),
         *lost_memberships(changes, evidence.memberships),
         # A database that went back lacks memberships, and takes back what was planned by them.
         *([] if facts.rewinds else out_of_reach(evidence.stored, evidence.memberships)),

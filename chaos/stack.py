@@ -139,7 +139,12 @@ class Stack:
     @property
     def topics(self) -> dict[Type, str]:
         """All topics, by the type of the aggregates whose events they are for."""
-        return {"training": self.topic, "workout": f"{self.topic}_workouts", "exercise": f"{self.topic}_exercises"}
+        return {
+            "training": self.topic,
+            "workout": f"{self.topic}_workouts",
+            "exercise": f"{self.topic}_exercises",
+            "insight": f"{self.topic}_insights",
+        }
 
     @property
     def bootstrap(self) -> str:
@@ -170,6 +175,7 @@ class Stack:
                 "events_topic": self.topics["training"],
                 "workout_events_topic": self.topics["workout"],
                 "exercise_events_topic": self.topics["exercise"],
+                "insights_topic": self.topics["insight"],
                 "topic_partitions": PARTITIONS,
                 "pool_size": POOL_SIZE,
                 "relay_batch": BATCH,

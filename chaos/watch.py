@@ -112,7 +112,8 @@ class Watch:
         while time.monotonic() < end:
             with suppress(DatabaseUnavailable):
                 database = await self._open()
-                if not (await status(database)).depth and not (await read_freshness(database)).behind:
+                fresh = await read_freshness(database)  # first: what follows from the last trainings is published, too
+                if not fresh.behind and not fresh.stale_users and not (await status(database)).depth:
                     return True
             await asyncio.sleep(EVERY)
         return False

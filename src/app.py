@@ -7,6 +7,8 @@ from typing import Any
 from aiohttp import web
 
 from agents.folding import Fold
+from agents.imports import ImportWorker
+from agents.insights import InsightsFold
 from agents.volume import VolumeFold
 from kafka_access import KafkaAccess
 from outbox.service import OutboxService
@@ -18,6 +20,8 @@ from settings import settings
 from storage.database import Database
 from storage.fold_state import read_freshness
 from storage.outbox import months_ahead, status
+from storage.replica import INTERVAL as REPLICA_INTERVAL
+from storage.replica import Replica
 from web.api import ALL_ROUTES
 from web.measures import Measures
 from web.server import setup
@@ -38,16 +42,38 @@ database = Database(
     statement_timeout=config.statement_timeout,
     name=config.consumer_group,
 )
-volume = VolumeFold(database, config.events_topic, config.exercise_events_topic)
+replica = (
+    None
+    if config.replica_url is None
+    else Replica(
+        database,
+        config.replica_url.get_secret_value(),
+        lag=config.pipeline_lag,
+        pool_size=config.pool_size,
+        pool_timeout=config.pool_timeout,
+        statement_timeout=config.statement_timeout,
+        name=config.consumer_group,
+    )
+)
+insights = InsightsFold(database, config.insights_topic)
+volume = VolumeFold(database, config.events_topic, config.exercise_events_topic, stored=insights.folded)
 outbox = OutboxService(config, database, on_topic_made_anew=volume.catch_up)
+insights.announced = outbox.wake
 catalogue = CatalogueCache(database)
+imports = ImportWorker(database, config.events_topic, resolve=catalogue.resolve, wake=outbox.wake)
 
 
 async def lifetime(_app: web.Application) -> AsyncIterator[None]:
     """What is open as long as the web server is: it ends after requests, timers and agents."""
     await outbox.start()
+    imports.start()
+    insights.start()
     yield
+    await insights.stop()
+    await imports.stop()
     await outbox.stop()
+    if replica is not None:
+        await replica.close()
     await database.close()
 
 
@@ -64,7 +90,7 @@ class Service(App):
             dead=dead,
             backlog=read_backlog,
         )
-        services = Services(config, database, catalogue, watch, Measures(), outbox.wake)
+        services = Services(config, database, catalogue, watch, Measures(), outbox.wake, replica, imports.wake)
         web_app.cleanup_ctx.append(lifetime)
         web_app[REFUSAL] = setup(web_app, services, ALL_ROUTES)
 
@@ -94,10 +120,32 @@ async def catch_up() -> None:
     await volume.catch_up()
 
 
+@app.every(30.0, "rules")
+async def renew() -> None:
+    """Computes anew, once after an upgrade, what was computed by rules before these."""
+    await volume.renew()
+
+
+@app.every(1.0, "insights")
+async def look_for_marks() -> None:
+    """The floor of load and records: whose fold told nobody here is looked at with the next tick."""
+    await insights.tick()
+
+
+@app.every(60.0, "days")
+async def judge_days() -> None:
+    """Has the load of those judged whose local day has changed."""
+    await insights.judge_days()
+
+
 @app.every(CATALOGUE_INTERVAL, "catalogue")
 async def refresh_catalogue() -> None:
     """Has trainings name the latest revisions of movements, whichever worker they were edited by."""
     await catalogue.refresh()
+
+
+if replica is not None:
+    app.every(REPLICA_INTERVAL, "replica")(replica.look)
 
 
 @app.agent(app.topic(config.events_topic), name="volume")
@@ -130,6 +178,7 @@ def agent_states() -> Sequence[AgentState]:
     return (
         _agent_state("volume", config.events_topic, volume),
         _agent_state("naming", config.exercise_events_topic, volume.naming),
+        _insights_state(),
     )
 
 
@@ -146,6 +195,12 @@ def _agent_state(name: str, topic: str, fold: Fold) -> AgentState:
         failures=health.failures,
         rebalances=consumption.rebalances,
     )
+
+
+def _insights_state() -> AgentState:
+    """It reads no topic: how far it is stands in the backlog."""
+    health = insights.health
+    return AgentState("insights", folded=health.events, last_batch=health.last_batch, failures=health.failures)
 
 
 def dead() -> str | None:
@@ -169,6 +224,7 @@ async def read_backlog() -> Backlog:
         fold_lag=fold.lag_seconds,
         leader=log.owner or None,
         quarantined=log.quarantined,
+        stale_users=fold.stale_users,
         dead_letters=fold.dead_letters,
         epoch=log.epoch,
         months_ahead=ahead,

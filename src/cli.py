@@ -48,15 +48,7 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "worker", "service:worker", "run a worker: API, relay and agents")
     _add(commands, "migrate", "service:migrate", "bring the database to the schema of this version")
 
-    imports = _group(commands, "import", "bring a log from another app in")
-    strong = _add(imports, "strong", "importer:strong", "import an export of the app Strong through the API")
-    strong.add_argument("file", type=Path, help="the exported CSV file")
-    strong.add_argument("--unit", choices=("kg", "lb"), default="kg", help="of weights without one (default: kg)")
-    strong.add_argument("--timezone", type=_zone, default="UTC", help="zone the log was kept in (default: UTC)")
-    strong.add_argument("--rate", type=_positive, help="most trainings per second (default: no limit)")
-    strong.add_argument("--dry-run", action="store_true", help="read and check the file, send nothing")
-    strong.add_argument("--api", help="address of the API (default: TRAINING_API)")
-    strong.add_argument("--token", help="bearer token (default: TRAINING_TOKEN)")
+    _add_imports(_group(commands, "import", "bring a log from another app in"))
 
     outbox = _group(commands, "outbox", "look after the outbox and its relay")
     status = _add(outbox, "status", "outbox:status", "show what waits, who relays, and what the broker refused")
@@ -108,6 +100,20 @@ def _add(
     added = group.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     added.set_defaults(command=command)
     return added
+
+
+def _add_imports(imports: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    log = _add(imports, "log", "importer:log", "import an export of Strong, Hevy or FitNotes through the API")
+    formats = ("strong", "hevy", "fitnotes")
+    log.add_argument("--format", choices=formats, help="which app's it is (default: found by its header)")
+    for command in (log, _add(imports, "strong", "importer:strong", "import an export of Strong through the API")):
+        command.add_argument("file", type=Path, help="the exported CSV file")
+        command.add_argument("--unit", choices=("kg", "lb"), default="kg", help="of weights without one (default: kg)")
+        command.add_argument("--timezone", type=_zone, default="UTC", help="zone the log was kept in (default: UTC)")
+        command.add_argument("--rate", type=_positive, help="most trainings per second (default: no limit)")
+        command.add_argument("--dry-run", action="store_true", help="read and check the file, send nothing")
+        command.add_argument("--api", help="address of the API (default: TRAINING_API)")
+        command.add_argument("--token", help="bearer token (default: TRAINING_TOKEN)")
 
 
 def _group(

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     database_listen_url: SecretStr | None = Field(
         default=None, description="libpq URL past the pooler, where `database_url` leads to one: for `LISTEN`"
     )
+    replica_url: SecretStr | None = Field(
+        default=None, description="libpq URL of a streaming replica, for reads of metrics and for exports"
+    )
     pool_size: int = Field(default=10, ge=2, le=200, description="largest number of connections of one worker")
     pool_timeout: float = Field(default=5.0, gt=0, description="seconds a request waits for a connection before 503")
     statement_timeout: float = Field(default=8.0, gt=0, description="seconds after which PostgreSQL ends a statement")
@@ -79,6 +82,11 @@ class Settings(BaseSettings):
         default="exercise_events",
         pattern=r"^[A-Za-z0-9._-]{1,200}$",
         description="topic of the events of own exercises and names",
+    )
+    insights_topic: str = Field(
+        default="training_insights",
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="topic of what follows from trainings: personal records, changes of load",
     )
     topic_partitions: int = Field(default=8, ge=1, le=1000, description="partitions that every topic is made with")
     topic_replication: int = Field(default=1, ge=1, le=10, description="replicas of each partition")
@@ -133,10 +141,14 @@ class Settings(BaseSettings):
         default=30, gt=0, description="seconds that relay or fold may be behind before /health/pipeline says 503"
     )
 
+    imports_per_hour: int = Field(
+        default=20, ge=1, le=10_000, description="most files that one user may import in an hour; beyond it 429"
+    )
+
     # The agents
     fold_batch: int = Field(default=500, ge=1, le=10_000, description="most records of a partition in one fetch")
 
-    @field_validator("database_url", "database_owner_url", "database_listen_url")
+    @field_validator("database_url", "database_owner_url", "database_listen_url", "replica_url")
     @classmethod
     def _readable(cls, url: SecretStr | None) -> SecretStr | None:
         """Now, and in words of ours: what libpq cannot read, or takes for a host or a port, it puts into its errors."""

@@ -146,6 +146,7 @@ def start_worker(tmp_path: Path, database_urls: DatabaseUrls, broker: KafkaAddre
         "events_topic": f"test_{own}",
         "workout_events_topic": f"test_{own}_workouts",
         "exercise_events_topic": f"test_{own}_exercises",
+        "insights_topic": f"test_{own}_insights",
     }
 
     def start(

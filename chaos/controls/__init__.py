@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from agents.insights import InsightsFold
 from chaos.controls import folds, relays, scenes
 from chaos.controls.world import PARTITIONS, World
 from chaos.history import Facts
@@ -135,6 +136,7 @@ async def _play(
         await _make_topic(kafka, topic)
         async with World.of(urls, kafka, topic) as world:
             crashes = await scene(world, make)
+            await InsightsFold(world.worker, f"{topic}_insights").run_due()
             facts = Facts(crashes=crashes, batch=relays.BATCH)
             return await judge(world.history, urls.owner, kafka.bootstrap, {"training": topic}, facts)
     finally:

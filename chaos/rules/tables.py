@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from analytics.volume import Fractions, daily_volumes
+from agents.insights_audit import expected_insights
+from analytics.volume import Movements, daily_volumes
 from analytics.volume import fold as fold_event
 from chaos.evidence import Evidence, Rows, Seen
 from chaos.history import Aggregate
@@ -15,10 +16,10 @@ from models.events import ExerciseEvent, ExercisePayload, TrainingEvent
 from models.metrics import FoldedTraining
 from models.naming import NO_NAMES, names_at, newest_of_each
 from storage.naming import name_row
-from storage.volume_statements import KEYS, NAME_COLUMNS
+from storage.volume_statements import COLUMNS, KEYS, NAME_COLUMNS
 
 
-def unlike_the_events(seen: Iterable[Seen], fractions: Fractions, tables: Mapping[str, Rows]) -> Iterator[Violation]:
+def unlike_the_events(seen: Iterable[Seen], movements: Movements, tables: Mapping[str, Rows]) -> Iterator[Violation]:
     """I6: the newest event of each training, with what names mean, folded here by the pure functions alone, against the
     tables."""
     newest: dict[Aggregate, tuple[TrainingEvent, int | None]] = {}
@@ -32,7 +33,7 @@ def unlike_the_events(seen: Iterable[Seen], fractions: Fractions, tables: Mappin
                 newest[each.aggregate] = each.event, each.seq
     names = {user_id: names_at(payloads.values(), max(payloads)) for user_id, payloads in told.items()}
     folded = [
-        fold_event(event, fractions, seq, names.get(event.payload.user_id, NO_NAMES)) for event, seq in newest.values()
+        fold_event(event, movements, seq, names.get(event.payload.user_id, NO_NAMES)) for event, seq in newest.values()
     ]
     for table, expected in {**expected_rows(folded), **expected_names(folded, told)}.items():
         yield from _differences("I6", table, expected, tables.get(table, {}))
@@ -71,6 +72,10 @@ def expected_rows(folded: Sequence[FoldedTraining]) -> dict[str, Rows]:
         "folded_trainings": trainings,
         "exercise_volume": exercises,
         "daily_volume": [_flat(day) for day in daily_volumes(folded).values()],
+        **{
+            table: [dict(zip(COLUMNS[table], row, strict=True)) for row in found]
+            for table, found in expected_insights(folded).items()
+        },
     }
     return {
         table: {tuple(row[column] for column in KEYS[table]): row for row in found} for table, found in rows.items()
@@ -111,4 +116,4 @@ def unlike_the_record(evidence: Evidence) -> Iterator[Violation]:
     for difference in evidence.verification.differences:
         yield Violation("I7", shown(difference))
     if evidence.verification.behind:
-        yield Violation("I7", f"{evidence.verification.behind} trainings have events that are not folded")
+        yield Violation("I7", f"{evidence.verification.behind} trainings, names or users wait for agents")

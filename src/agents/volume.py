@@ -8,27 +8,37 @@ import asyncio
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import partial
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from agents.folding import Batch, Fold, NotAnEvent, Record, dead_letter, read, source_seq
 from agents.naming import NameFold
-from analytics.volume import Fractions
+from analytics.volume import METHOD_VERSION, Movements
 from analytics.volume import fold as fold_event
 from models.events import EventType
+from models.exercises import UNKNOWN, Facts
 from models.metrics import FoldedTraining
 from models.naming import NO_NAMES, Names
 from models.performed import PerformedEvent
 from storage.database import Database
 from storage.exercises import read_catalogue
-from storage.fold_state import advance, new_generation, read_unfolded, set_generation
-from storage.naming import read_names
+from storage.fold_state import (
+    advance,
+    new_generation,
+    read_method,
+    read_outdated,
+    read_unfolded,
+    set_generation,
+    set_method,
+)
+from storage.naming import read_folded, read_names
 from storage.volume import DeadLetter, Unfoldable, fold
+from storage.volume_statements import SCHEMA
 
 PART = 500  # events stored by one statement
 SLICE = 50  # events computed before other work of the loop gets its turn: some milliseconds
 USERS = 1000  # whose names are remembered, where they have any: some 10 kB each
+_NOBODY = UUID(int=0)
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +54,18 @@ class _Work:
 class VolumeFold(Fold):
     """Folds events of trainings into the volume tables. Any number of them may run, in any number of workers.
 
-    Where one of `topics` is lost and made anew, it is the log that is folded.
+    Where one of `topics` is lost and made anew, it is the log that is folded. `stored` is called after each batch.
     """
 
-    def __init__(self, database: Database, *topics: str) -> None:
+    def __init__(self, database: Database, *topics: str, stored: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self._database = database
         self._topics = topics
-        self._fractions: dict[tuple[str, int], Decimal | None] = {}  # revisions never change: kept for ever
+        self._tell_stored = stored
+        self._movements: dict[tuple[str, int], Facts] = {}  # revisions never change: kept for ever
         self._names: dict[UUID, Names] = {}  # as far as they were needed; `fold` tells which are outdated
         self._catching_up = asyncio.Lock()
+        self._renewed = False
         self.naming = NameFold(database, self.fold_records)
 
     async def run(self, batches: AsyncIterable[Batch]) -> None:
@@ -110,6 +122,28 @@ class VolumeFold(Fold):
                 )
             await advance(self._database)
 
+    async def renew(self) -> None:
+        """Compute anew, from the log, what was computed by rules before these; to be called by a slow timer.
+
+        It may be ended and begun again at any time, and runs beside agents. Each worker begins somewhere else, so that
+        several share the work. Raises `DatabaseUnavailable`.
+        """
+        if self._renewed:
+            return
+        if await read_method(self._database) < METHOD_VERSION:
+            count = 0
+            for first in (uuid4(), _NOBODY):
+                last = first, _NOBODY
+                while trainings := await read_outdated(self._database, METHOD_VERSION, last, PART):
+                    async with self._database.session() as cursor:
+                        events = await read_folded(cursor, trainings, schema=SCHEMA)
+                    await self.fold_records(events)
+                    count += len(events)
+                    last = trainings[-1]
+            await set_method(self._database, METHOD_VERSION)
+            log.info("version %d of the rules: computed %d trainings anew", METHOD_VERSION, count)
+        self._renewed = True
+
     async def _compute(self, records: Sequence[Record]) -> _Work:
         work = _Work()
         for number, record in enumerate(records, 1):
@@ -119,7 +153,7 @@ class VolumeFold(Fold):
                     if event is not None:
                         await self._learn(event)
                         names = self._names.get(event.payload.user_id, NO_NAMES)
-                        training = compute(event, self._fractions, source_seq(record), names)
+                        training = compute(event, self._movements, source_seq(record), names)
                         work.trainings.append((record, training))
                 except NotAnEvent as error:
                     work.dead_letters.append(dead_letter(record, str(error)))
@@ -132,12 +166,10 @@ class VolumeFold(Fold):
             if exercise.exercise is None or exercise.exercise_revision is None:
                 continue
             revision = exercise.exercise, exercise.exercise_revision
-            if revision not in self._fractions:
-                catalogue = await read_catalogue(self._database)
-                for known, movement in catalogue.revisions.items():
-                    self._fractions[known] = movement.bw_fraction
+            if revision not in self._movements:
+                self._movements |= (await read_catalogue(self._database)).facts
                 # A revision exists before an event names it: one that does not is nobody's, and stays unknown.
-                self._fractions.setdefault(revision, None)
+                self._movements.setdefault(revision, UNKNOWN)
 
     async def _learn_names(self, users: Collection[UUID]) -> None:
         async with self._database.session() as cursor:
@@ -159,6 +191,7 @@ class VolumeFold(Fold):
             await self._learn_names(outdated)
             left = await self._compute([record for record, training in left.trainings if training.user_id in outdated])
         self._stored(len(work.trainings), len(work.dead_letters))
+        self._tell_stored()
 
     async def _store_some(
         self, trainings: list[tuple[Record, FoldedTraining]], letters: list[DeadLetter]
@@ -187,7 +220,7 @@ def decode(value: bytes) -> PerformedEvent | None:
 
 
 def compute(
-    event: PerformedEvent, fractions: Fractions, source_seq: int | None, names: Names = NO_NAMES
+    event: PerformedEvent, movements: Movements, source_seq: int | None, names: Names = NO_NAMES
 ) -> FoldedTraining:
     """What the event leaves of its training, by the user's `names`. Raises `NotAnEvent` where its values are none to
     compute with.
@@ -195,6 +228,6 @@ def compute(
     The service publishes no such event: a tempo that is none, a weight that is not finite.
     """
     try:
-        return fold_event(event, fractions, source_seq, names)
+        return fold_event(event, movements, source_seq, names)
     except (ValueError, ArithmeticError) as error:
         raise NotAnEvent(f"a value is none to compute with ({type(error).__name__})") from None

@@ -7,10 +7,12 @@ from functools import partial
 from uuid import UUID
 
 from agents.folding import NotAnEvent, source_seq
+from agents.insights import compute_marked
+from agents.insights_audit import expected_insights
 from agents.naming import fold_all_names
 from agents.naming_audit import UserNames, user_names
 from agents.volume import compute, decode
-from analytics.volume import Fractions, daily_volumes
+from analytics.volume import Movements, daily_volumes
 from models.errors import DatabaseUnavailable
 from models.metrics import DailyVolume, FoldedTraining
 from models.naming import NO_NAMES, Names
@@ -21,11 +23,13 @@ from storage.fold_state import LoggedEvent
 from storage.naming import read_names
 from storage.volume import exercise_row, fold_into, training_row
 from storage.volume_audit import (
+    analyse_shadow,
     count_behind,
     drop_shadow,
     folded_events,
     hold_folds,
     make_shadow,
+    marked_users,
     read_log,
     stored_rows,
     take_over_shadow,
@@ -61,8 +65,9 @@ class Difference:
 class Verification:
     """What `verify` saw.
 
-    `behind` counts the trainings whose newest event is not folded yet, and the users whose names are not, or not in all
-    of their trainings: 0 in a system at rest. `differences` keeps the first thousand; `different` counts them all.
+    `behind` counts the trainings whose newest event is not folded yet, the users whose names are not, or not in all of
+    their trainings, and those whose load and records are not computed yet: 0 in a system at rest. `differences` keeps
+    the first thousand; `different` counts them all.
     """
 
     users: int = 0
@@ -89,11 +94,12 @@ async def verify(database: Database) -> Verification:
     """Compare the volume tables with the fold of the log, row by row, a few users at a time.
 
     Each user's names are held to the version that the user's row names, each training to the event whose version its
-    row names and to the names that it knows, and the days to those trainings; so a comparison beside running agents
-    finds no difference where there is none. The fold is computed here by the pure functions, one event a training: the
-    statements that fold batches have no part in it. Raises `DatabaseUnavailable`.
+    row names and to the names that it knows, and all else to those trainings; load and records are compared of users
+    that are not marked as stale. So a comparison beside running agents finds no difference where there is none. The
+    fold is computed here by the pure functions, one event a training: the statements that fold batches have no part in
+    it. Raises `DatabaseUnavailable`.
     """
-    fractions = await _fractions(database)
+    movements = (await read_catalogue(database)).facts
     seen = Verification()
     after = _NOBODY
     while True:
@@ -105,11 +111,17 @@ async def verify(database: Database) -> Verification:
             derived = {row[0] for table in ("exercise_names", "folded_trainings") for row in stored[table].values()}
             names = await user_names(cursor, users, stored["users"].values(), derived)
             known = partial(_known, names, stored["folded_trainings"])
-            trainings = [_fold(event, fractions, known) for event in await folded_events(cursor, users)]
-            expected = _expected(list(names.values()), [training for training in trainings if training is not None])
-            for table in COLUMNS:
-                _compare(seen, table, expected[table], stored[table])
+            trainings = [_fold(event, movements, known) for event in await folded_events(cursor, users)]
+            folded = [training for training in trainings if training is not None]
+            marked = await marked_users(cursor, users)
+            for table, rows in _expected(list(names.values()), folded).items():
+                _compare(seen, table, rows, stored[table])
+            insights = expected_insights(training for training in folded if training.user_id not in marked)
+            for table, given in insights.items():
+                found = {key: row for key, row in stored[table].items() if key[0] not in marked}
+                _compare(seen, table, _by_key(table, given), found)
             seen.behind += await count_behind(cursor, users) + sum(of_user.behind for of_user in names.values())
+            seen.behind += len(marked)
         seen.users += len(users)
         seen.trainings += len(trainings)
         after = users[-1]
@@ -120,18 +132,19 @@ async def rebuild(database: Database) -> Rebuilt:
 
     Agents may run: what they fold meanwhile is in the log too. At the end they wait while the rest of the log is folded
     into the shadow and the rows that differ are replaced; readers wait for nothing and see either state whole. The
-    shadow is temporary: a rebuild that is ended half-way leaves nothing behind. Raises `DatabaseUnavailable`.
+    shadow is temporary: a rebuild that is ended half-way leaves nothing behind. Nothing is announced, and nothing is
+    forgotten that is still to be. Raises `DatabaseUnavailable`.
     """
-    fractions = await _fractions(database)
+    movements = (await read_catalogue(database)).facts
     async with database.session(statement_timeout=LONGEST_STATEMENT) as cursor:
         if cursor.pooled:
             raise DatabaseUnavailable("A rebuild keeps temporary tables: the owner's URL must lead past the pooler.")
         await make_shadow(cursor)
         try:
-            events = await _fold_log(cursor, fractions)
+            events = await _fold_log(cursor, movements)
             await cursor.execute("BEGIN")
             await hold_folds(cursor)
-            events += await _fold_log(cursor, fractions)
+            events += await _fold_log(cursor, movements)
             changed = await take_over_shadow(cursor)
             await cursor.execute("COMMIT")
         finally:
@@ -140,38 +153,35 @@ async def rebuild(database: Database) -> Rebuilt:
     return Rebuilt(events, changed)
 
 
-async def _fractions(database: Database) -> Fractions:
-    catalogue = await read_catalogue(database)
-    return {revision: movement.bw_fraction for revision, movement in catalogue.revisions.items()}
-
-
-async def _fold_log(cursor: Cursor, fractions: Fractions) -> int:
-    fold = partial(_fold_into_shadow, cursor, fractions)
+async def _fold_log(cursor: Cursor, movements: Movements) -> int:
+    fold = partial(_fold_into_shadow, cursor, movements)
     await fold_all_names(lambda: nullcontext(cursor), fold, schema=SHADOW)
     count = after = 0
     while logged := await read_log(cursor, after, LOG_BATCH):
         await fold(logged)
         count += len(logged)
         after = logged[-1].offset
+    await analyse_shadow(cursor)
+    await compute_marked(cursor, schema=SHADOW)
     return count
 
 
-async def _fold_into_shadow(cursor: Cursor, fractions: Fractions, logged: Sequence[LoggedEvent]) -> None:
+async def _fold_into_shadow(cursor: Cursor, movements: Movements, logged: Sequence[LoggedEvent]) -> None:
     names: Mapping[UUID, Names] = {}
     while logged:
         known = partial(_names_of, names)
-        trainings = [_fold(event, fractions, known) for event in logged]
+        trainings = [_fold(event, movements, known) for event in logged]
         outdated = await fold_into(cursor, [training for training in trainings if training is not None], schema=SHADOW)
         names = await read_names(cursor, outdated, schema=SHADOW) if outdated else {}
         logged = [event for event in logged if UUID(event.key.decode()) in outdated]
 
 
 def _fold(
-    event: LoggedEvent, fractions: Fractions, names: Callable[[PerformedTraining], Names]
+    event: LoggedEvent, movements: Movements, names: Callable[[PerformedTraining], Names]
 ) -> FoldedTraining | None:
     try:
         decoded = decode(event.value)
-        return None if decoded is None else compute(decoded, fractions, source_seq(event), names(decoded.payload))
+        return None if decoded is None else compute(decoded, movements, source_seq(event), names(decoded.payload))
     except NotAnEvent:
         return None  # a dead letter
 
@@ -218,6 +228,8 @@ def _daily_row(day: DailyVolume) -> Row:
         *day.volume,
         day.duration_seconds,
         day.session_rpe_load,
+        day.skill_work,
+        day.strength_work,
     )
 
 

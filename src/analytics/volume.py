@@ -1,8 +1,8 @@
 """Training volume: pure functions from a training to what its sets add up to.
 
-Rules of counting: only COMPLETED trainings count, and in them only sets that are `done`. All numbers are exact: a
-weight has at most 4 digits after the point, a pound is 0.45359237 kg, and every product and sum of them fits the 28
-digits of the decimal context; only the session RPE load is rounded, since it divides by 60. Definitions of the figures:
+Rules of counting: only COMPLETED trainings count, and in them only sets that are `done`. Sums are exact: a weight has
+at most 4 digits after the point, a pound is 0.45359237 kg, and every product and sum of them fits the 28 digits of the
+decimal context; what divides is rounded half up to 4 digits after the point. Definitions of the figures:
 
 | figure | of one set | unit |
 |---|---|---|
@@ -11,12 +11,23 @@ digits of the decimal context; only the session RPE load is rounded, since it di
 | hard set | 1 where RPE >= 7 or none is given, and the set is no warm-up | |
 | hold | its seconds, where it has 0 reps and no distance | s |
 | time under tension | (E + P + C + P of the tempo, X counting 1) · reps; of a hold its seconds | s |
+| work | reps; of a hold its seconds / 3 | work units |
 
 A figure of an exercise, session or day is the sum over its sets; warm-ups are in all but hard sets. The system load of
 a set is known where it has no repetition (then it is 0), or where the exercise names a movement of the catalogue whose
 `bw_fraction` is known and either that is 0 or the body mass is known; it is taken from the revision that the exercise
 names. An exercise that names none is the movement that the user says its name means (`models.naming`), else of no known
 fraction. Sums are of the known sets, and say how many those are.
+
+| figure | of one session |
+|---|---|
+| skill work, strength work | the work of exercises of category Skill; of Push, Pull, Legs and Core |
+| estimated intensity | Σ difficulty · work / Σ work, over the exercises of known difficulty |
+| density | work units a minute of the session's duration |
+| relative intensity | mean share of the e1RM over sets with a repetition that are no warm-up (`analytics.strength`) |
+
+Work units, estimated intensity and density are definitions of our own: skill and strength work are the specification's
+skill and strength volume, where it says no more. An exercise's work is rounded, its sums are of what is rounded.
 
 Sources: external load is what Strong, Hevy and wger show; RPE >= 7 after Helms et al. 2016 (repetitions in reserve);
 session RPE load is RPE times minutes (Foster et al. 2001).
@@ -29,18 +40,20 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from uuid import UUID
 
+from analytics.strength import best_set, mean, rep_maxima, share_of_1rm
 from models.events import EventType
-from models.exercises import folded
+from models.exercises import UNKNOWN, Category, Facts, folded
 from models.metrics import ZERO, DailyVolume, ExerciseVolume, FoldedTraining, SessionVolume, Volume, known_sum
 from models.naming import NO_NAMES, Meaning, Names
 from models.performed import PerformedEvent, PerformedExercise, PerformedSet, PerformedTraining
 from models.sets import SetDocument, SetType, Unit
 from models.trainings import Status
 
-METHOD_VERSION = 2  # grows with every change of a rule; a rebuild then brings the tables to the new rules
+METHOD_VERSION = 3  # grows with every change of a rule: workers then compute anew what was folded by the rules before
 POUND_KG = Decimal("0.45359237")  # exact, by the international agreement of 1959
 HARD_RPE = 7.0  # least RPE of a hard set
-_RPE_LOAD_STEP = Decimal("0.0001")
+HOLD_SECONDS_PER_WORK_UNIT = 3
+_STEP = Decimal("0.0001")
 
 RULES: Mapping[str, object] = {
     "counted": "sets that were done, of COMPLETED trainings",
@@ -51,16 +64,26 @@ RULES: Mapping[str, object] = {
     "hold_seconds": "duration_seconds of sets without reps and distance",
     "time_under_tension_seconds": "sum of the tempo's phases * reps, X counting 1; hold_seconds for holds",
     "session_rpe_load": "session_rpe * duration_seconds / 60, rounded half up to 4 digits after the point",
+    "work": "own definition: reps + hold_seconds / 3, rounded half up to 4 digits after the point for each exercise",
+    "skill_work": "work of exercises of category Skill",
+    "strength_work": "work of exercises of category Push, Pull, Legs or Core",
+    "estimated_intensity": "own definition: sum of difficulty * work / sum of work, exercises of known difficulty",
+    "density": "own definition: work * 60 / duration_seconds",
+    "relative_intensity": "mean share of the e1RM over sets with reps, warm-ups excluded; by the RPE curve, else "
+    "Brzycki's, 0.5 at least",
+    "e1rm_kg": "best Epley w * (1 + reps / 30), w at 1 rep, none beyond 12 reps; with bw_fraction > 0, but for "
+    "lifts of a barbell, dumbbell or kettlebell, on bw_fraction * bodyweight_kg + weight_kg, then less the former",
+    "rep_maxima": "sets (weight_kg, reps) beside which no other has as much weight and as many reps",
     "hard_rpe": HARD_RPE,
     "pound_kg": float(POUND_KG),
 }
 
-Fractions = Mapping[tuple[str, int], Decimal | None]
-"""`bw_fraction` of each (slug, revision) of the catalogue; None is unknown."""
+Movements = Mapping[tuple[str, int], Facts]
+"""What each (slug, revision) of the catalogue is computed with; one that is not there is unknown."""
 
 
 def fold(
-    event: PerformedEvent, fractions: Fractions, source_seq: int | None, names: Names = NO_NAMES
+    event: PerformedEvent, movements: Movements, source_seq: int | None, names: Names = NO_NAMES
 ) -> FoldedTraining:
     """What the event leaves of its training in the derived tables. An uncounted training leaves empty figures.
 
@@ -78,29 +101,33 @@ def fold(
         day=training.day,
         date=training.date,
         timezone=training.timezone,
-        session=session_volume(training, fractions, names.meanings) if counted else SessionVolume(),
+        session=session_volume(training, movements, names.meanings) if counted else SessionVolume(),
         source_seq=source_seq,
         updated_at=event.timestamp,
         names_version=names.version,
+        method=METHOD_VERSION,
     )
 
 
 def session_volume(
-    training: PerformedTraining, fractions: Fractions, meanings: Mapping[str, Meaning] = NO_NAMES.meanings
+    training: PerformedTraining, movements: Movements, meanings: Mapping[str, Meaning] = NO_NAMES.meanings
 ) -> SessionVolume:
-    """The volume of a training, whatever its status, and of each of its exercises that has a performed set.
+    """The figures of a training, whatever its status, and of each of its exercises that has a performed set.
 
     `meanings` are those of the user's names.
     """
     body_mass = _known(training.bodyweight_kg)
     exercises = []
+    share, rated = ZERO, 0
     naming = 0
     for position, exercise in enumerate(training.exercises, 1):
         meaning = meanings.get(folded(exercise.name)) if meanings and exercise.exercise is None else None
-        fraction = _fraction(exercise, fractions) if meaning is None else meaning.bw_fraction
-        figures = exercise_volume(position, exercise, fraction, body_mass)
+        facts = _facts(exercise, movements) if meaning is None else meaning.facts
+        figures, of_sets, working = exercise_volume(position, exercise, facts, body_mass)
         if not figures.volume.sets:
             continue
+        share += of_sets
+        rated += working
         if meaning is not None:
             naming = max(naming, meaning.version)
             figures = figures._replace(
@@ -110,6 +137,7 @@ def session_volume(
             )
         exercises.append(figures)
     rpe = _known(training.session_rpe)
+    skill, strength, intensity, density = _work(exercises, training.duration_seconds)
     return SessionVolume(
         volume=Volume.total([exercise.volume for exercise in exercises]),
         exercises=tuple(exercises),
@@ -117,21 +145,31 @@ def session_volume(
         session_rpe=rpe,
         session_rpe_load=session_rpe_load(rpe, training.duration_seconds),
         naming=naming,
+        skill_work=skill,
+        strength_work=strength,
+        estimated_intensity=intensity,
+        density=density,
+        relative_intensity=mean(share, rated),
     )
 
 
 def exercise_volume(
-    position: int, exercise: PerformedExercise, fraction: Decimal | None, body_mass: Decimal | None
-) -> ExerciseVolume:
-    """The volume of the performed sets of an exercise.
+    position: int, exercise: PerformedExercise, facts: Facts, body_mass: Decimal | None
+) -> tuple[ExerciseVolume, Decimal, int]:
+    """The figures of the performed sets of an exercise; the shares of the e1RM of its sets, summed, and of how many.
 
-    `fraction` is its movement's `bw_fraction`, `body_mass` the athlete's in kg; None is unknown. `max_weight_kg` is the
-    greatest weight of a set with a repetition or a hold, negative where all were assisted; None without such a set.
+    `facts` are its movement's, `body_mass` the athlete's in kg; None is unknown. `max_weight_kg` is the greatest weight
+    of a set with a repetition or a hold, negative where all were assisted; None without such a set. The e1RM is of
+    the whole load where the movement lifts a part of the body and no implement, and then there is none without a body
+    mass; else of the external weight.
     """
+    fraction, category, family, difficulty, implement = facts
     own_load = ZERO if fraction == 0 else None if fraction is None or body_mass is None else fraction * body_mass
     sets = reps = hard = known = 0
-    external = system = held = tension = ZERO
+    external = system = held = longest = tension = ZERO
     heaviest: Decimal | None = None
+    lifted: list[tuple[Decimal, int]] = []
+    share, working = ZERO, 0
     for set_ in exercise.sets:
         if not set_.done:
             continue
@@ -140,6 +178,10 @@ def exercise_volume(
         hard += is_hard(set_)
         if set_.reps:
             reps += set_.reps
+            lifted.append((weight, set_.reps))
+            if set_.type is not SetType.WARMUP:
+                share += share_of_1rm(set_.reps, set_.rpe)
+                working += 1
             if weight > ZERO:
                 external += weight * set_.reps
             if own_load is not None:
@@ -154,16 +196,38 @@ def exercise_volume(
             tension += hold
             if not hold:
                 continue
+            longest = max(longest, hold)
         if heaviest is None or weight > heaviest:
             heaviest = weight
-    volume = Volume(sets, reps, hard, external, system if known else None, known, held, tension)
-    return ExerciseVolume(position, exercise.name, exercise.exercise, exercise.exercise_revision, volume, heaviest)
+    lifts_body = bool(fraction) and not implement
+    best = None if lifts_body and body_mass is None else best_set(lifted, own_load or ZERO if lifts_body else ZERO)
+    value, best_weight, best_reps = best or (None, None, None)
+    figures = ExerciseVolume(
+        position,
+        exercise.name,
+        exercise.exercise,
+        exercise.exercise_revision,
+        Volume(sets, reps, hard, external, system if known else None, known, held, tension),
+        heaviest,
+        None,
+        category,
+        family,
+        difficulty,
+        _rounded(reps + held / HOLD_SECONDS_PER_WORK_UNIT) if held else Decimal(reps),
+        value,
+        best_weight,
+        best_reps,
+        longest or None,
+        _json(lifted) if lifted else None,
+        mean(share, working),
+    )
+    return figures, share, working
 
 
 @lru_cache(maxsize=4096)
 def kilograms(weight: float, unit: Unit) -> Decimal:
     """An external weight in kilograms, exactly as entered; negative is assistance."""
-    return _decimal(weight) if unit is Unit.KG else _decimal(weight) * POUND_KG
+    return _decimal(weight) if unit is Unit.KG else (_decimal(weight) * POUND_KG).normalize()
 
 
 def is_hard(set_: PerformedSet) -> bool:
@@ -188,7 +252,7 @@ def session_rpe_load(rpe: Decimal | None, duration_seconds: int | None) -> Decim
     """RPE (0 to 10) times minutes, rounded half up to 4 digits after the point; None when either is unknown."""
     if rpe is None or duration_seconds is None:
         return None
-    return (rpe * duration_seconds / 60).quantize(_RPE_LOAD_STEP, ROUND_HALF_UP)
+    return (rpe * duration_seconds / 60).quantize(_STEP, ROUND_HALF_UP)
 
 
 def daily_volumes(trainings: Iterable[FoldedTraining]) -> dict[tuple[UUID, dt.date], DailyVolume]:
@@ -209,15 +273,43 @@ def daily_volumes(trainings: Iterable[FoldedTraining]) -> dict[tuple[UUID, dt.da
                 (training.source_seq for training in counted if training.source_seq is not None), default=None
             ),
             updated_at=max(training.updated_at for training in counted),
+            skill_work=sum((training.session.skill_work for training in counted), ZERO),
+            strength_work=sum((training.session.strength_work for training in counted), ZERO),
         )
         for (user_id, day), counted in days.items()
     }
 
 
-def _fraction(exercise: PerformedExercise, fractions: Fractions) -> Decimal | None:
+def _facts(exercise: PerformedExercise, movements: Movements) -> Facts:
     if exercise.exercise is None or exercise.exercise_revision is None:
-        return None
-    return fractions.get((exercise.exercise, exercise.exercise_revision))
+        return UNKNOWN
+    return movements.get((exercise.exercise, exercise.exercise_revision), UNKNOWN)
+
+
+def _work(
+    exercises: Iterable[ExerciseVolume], duration_seconds: int | None
+) -> tuple[Decimal, Decimal, Decimal | None, Decimal | None]:
+    """Skill work, strength work, estimated intensity and density."""
+    work = skill = strength = rated = weighted = ZERO
+    for exercise in exercises:
+        work += exercise.work
+        if exercise.category == Category.SKILL:
+            skill += exercise.work
+        elif exercise.category is not None:
+            strength += exercise.work
+        if exercise.difficulty is not None:
+            rated += exercise.work
+            weighted += exercise.difficulty * exercise.work
+    intensity = _rounded(weighted / rated) if rated else None
+    return skill, strength, intensity, _rounded(work * 60 / duration_seconds) if duration_seconds else None
+
+
+def _json(lifted: Iterable[tuple[Decimal, int]]) -> str:
+    return f"[{', '.join([f'[{weight!s}, {reps}]' for weight, reps in rep_maxima(lifted)])}]"
+
+
+def _rounded(value: Decimal) -> Decimal:
+    return value.quantize(_STEP, ROUND_HALF_UP)
 
 
 def _known(value: float | None) -> Decimal | None:

@@ -24,7 +24,7 @@ def verify(args: argparse.Namespace) -> int:
         print(f"… and {found.different - len(found.differences):,} rows more.")
     print(
         f"{found.users:,} users, {found.trainings:,} trainings compared: {found.different:,} rows differ, "
-        f"{found.behind:,} trainings or names have events that are not folded yet."
+        f"{found.behind:,} trainings, names or users wait for the agents."
     )
     if found.behind and not found.different:
         print("Agents fold them when they run; --wait SECONDS waits for that.", file=sys.stderr)
@@ -44,7 +44,8 @@ async def _verify(url: str, wait: float) -> Verification:
     async with opened(url) as database:
         while True:
             waiting = time.monotonic() < deadline
-            if waiting and (await read_freshness(database)).behind:
+            fresh = await read_freshness(database)
+            if waiting and (fresh.behind or fresh.stale_users):
                 await asyncio.sleep(_POLL_INTERVAL)
                 continue
             found = await verify_tables(database)

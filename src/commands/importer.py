@@ -1,4 +1,4 @@
-"""`training import strong`: a log goes in through the REST API, as any client's would."""
+"""`training import`: a log of another app goes in through the REST API, as any client's would."""
 
 import argparse
 import asyncio
@@ -16,9 +16,9 @@ from tqdm import tqdm
 from yarl import URL
 
 from commands.environment import CommandError, required
-from models.exercises import folded
+from models.foreign_logs import ForeignFileError, ForeignLog, Session
+from models.imports import LogFormat, detect, read_log, with_slugs
 from models.sets import Unit
-from models.strong import Session, StrongFileError, StrongLog, read_strong
 from models.trainings import TrainingCreate
 
 IN_FLIGHT = 4  # requests at a time
@@ -116,7 +116,7 @@ class Importer:
     ) -> None:
         for session in queue:
             await self._wait_for_turn()
-            named = _with_slugs(session.body, slugs)
+            named = with_slugs(session.body, slugs)
             status, body = await self._post(http, named)
             if status == 409 and named != session.body:
                 status, body = await self._post(http, session.body)
@@ -178,40 +178,50 @@ class Importer:
             self._say("The service is back; going on.")
 
 
+def log(args: argparse.Namespace) -> int:
+    """`training import log FILE`: exit code 0 when every line of the file is in the service."""
+    return _import(args, None if args.format is None else LogFormat(args.format))
+
+
 def strong(args: argparse.Namespace) -> int:
-    """`training import strong FILE`: exit code 0 when every line of the file is in the service."""
-    log = _read(args.file, args.unit, args.timezone)
+    """`training import strong FILE`: the same, of an export of Strong's alone."""
+    return _import(args, LogFormat.STRONG)
+
+
+def _import(args: argparse.Namespace, format_: LogFormat | None) -> int:
+    found = _read(args.file, format_, args.unit, args.timezone)
     print(
-        f"{args.file}: {len(log.sessions):,} trainings, {log.sets:,} sets, {log.exercises:,} exercises, "
-        f"{log.reps:,} repetitions; local time in {args.timezone}."
+        f"{args.file}: {len(found.sessions):,} trainings, {found.sets:,} sets, {found.exercises:,} exercises, "
+        f"{found.reps:,} repetitions; local time in {args.timezone}."
     )
-    _print_problems([str(error) for error in log.errors])
-    if log.held_back:
-        print(f"{log.held_back:,} trainings are held back until their lines are right.", file=sys.stderr)
+    _print_problems([str(error) for error in found.errors])
+    if found.held_back:
+        print(f"{found.held_back:,} trainings are held back until their lines are right.", file=sys.stderr)
     if args.dry_run:
         print("Dry run: nothing was sent.")
-        return 1 if log.errors else 0
+        return 1 if found.errors else 0
     api = required(os.environ, "TRAINING_API", "--api", args.api)
     token = required(os.environ, "TRAINING_TOKEN", "--token", args.token)
     began = time.monotonic()
-    with tqdm(total=len(log.sessions), unit=" trainings", disable=None) as bar:
+    with tqdm(total=len(found.sessions), unit=" trainings", disable=None) as bar:
         importer = Importer(api, token, rate=args.rate, say=_say, progress=bar.update)
-        outcome = asyncio.run(importer.run(log.sessions))
+        outcome = asyncio.run(importer.run(found.sessions))
     _print_problems([str(refusal) for refusal in (*outcome.conflicts, *outcome.failed)])
     print(
         f"created {outcome.created:,}, already there {outcome.already_there:,}, "
-        f"in conflict {len(outcome.conflicts):,}, failed {len(outcome.failed):,}, held back {log.held_back:,} "
+        f"in conflict {len(outcome.conflicts):,}, failed {len(outcome.failed):,}, held back {found.held_back:,} "
         f"({time.monotonic() - began:.1f} s)"
     )
-    return 0 if outcome.complete and not log.errors else 1
+    return 0 if outcome.complete and not found.errors else 1
 
 
-def _read(path: Path, unit: str, timezone: str) -> StrongLog:
+def _read(path: Path, format_: LogFormat | None, unit: str, timezone: str) -> ForeignLog:
     try:
-        return read_strong(path.read_bytes(), unit=Unit(unit), timezone=timezone)
+        data = path.read_bytes()
+        return read_log(data, format=format_ or detect(data), unit=Unit(unit), timezone=timezone)
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
-    except StrongFileError as error:
+    except ForeignFileError as error:
         raise CommandError(str(error)) from None
 
 
@@ -221,14 +231,6 @@ def _base(api: str) -> URL:
         if url.scheme in {"http", "https"} and url.host:
             return url
     raise CommandError(f"{api!r} is no address like http://127.0.0.1:8080.")
-
-
-def _with_slugs(body: TrainingCreate, slugs: Mapping[str, str]) -> TrainingCreate:
-    """The training, each of whose exercises names the movement that its name stands for."""
-    exercises = [
-        exercise.model_copy(update={"exercise": slugs.get(folded(exercise.name))}) for exercise in body.exercises
-    ]
-    return body.model_copy(update={"exercises": exercises})
 
 
 def _reason(status: int, body: bytes) -> str:

@@ -11,6 +11,7 @@ TrainingServiceError
 │   ├── UnknownExercise          422
 │   ├── UnknownWorkout           422
 │   └── IdempotencyKeyReused     422
+├── TooManyRequests              429
 └── DatabaseUnavailable          503
 """
 
@@ -68,6 +69,14 @@ class UnknownWorkout(Unprocessable):
 
 class IdempotencyKeyReused(Unprocessable):
     """The Idempotency-Key was used before with another request."""
+
+
+class TooManyRequests(TrainingServiceError):
+    """The user asked for this too often. `seconds` is when to ask again."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class DatabaseUnavailable(TrainingServiceError):

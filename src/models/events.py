@@ -1,13 +1,15 @@
-"""Events: the values of the records on `training_events`, `workout_events` and `exercise_events`."""
+"""Events: the values of the records on the topics of trainings, workouts, exercises and insights."""
 
 import datetime as dt
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.load import Band, Measure, Unknown
 from models.own_exercises import NamedMovement
+from models.records import RecordKind
 from models.trainings import ExerciseDocument, Status
 from models.workouts import WorkoutExerciseDocument
 
@@ -39,6 +41,13 @@ class ExerciseEventType(StrEnum):
     EXERCISE_DELETED = "exercise_deleted"
     EXERCISE_ALIAS_SET = "exercise_alias_set"
     EXERCISE_ALIAS_REMOVED = "exercise_alias_removed"
+
+
+class InsightEventType(StrEnum):
+    """Every type of event on `training_insights`."""
+
+    PERSONAL_RECORD = "personal_record"
+    LOAD_BAND_CHANGED = "load_band_changed"
 
 
 class TrainingPayload(BaseModel):
@@ -169,3 +178,130 @@ class ExerciseEvent(BaseModel):
     timestamp: dt.datetime
     """When the change was stored, UTC."""
     payload: ExercisePayload
+
+
+class RecordMethod(BaseModel):
+    """By which rules a record was found."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    version: int
+    """Grows with every change of the rules."""
+
+
+class LoadMethod(BaseModel):
+    """By which rules a load was judged. It is an indicator of load and nothing more."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    version: int
+    """Grows with every change of the rules."""
+    ratio: str
+    """`coupled`: the mean load of 7 days over that of 28, these 7 included."""
+    gap: str
+    """`zero`: a day without a log has the load 0."""
+    target: tuple[float, float]
+    """The least and the greatest ratio of the band `target`."""
+
+
+class PersonalRecordPayload(BaseModel):
+    """A record that an athlete set, in a training that was logged within a week, and that stood when this was stored.
+
+    A first performance is none. What a correction or a deletion changes of it later is not told. Later versions only
+    add optional fields: readers ignore what they do not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    user_id: UUID
+    version: Annotated[int, Field(ge=1)]
+    """Counts what was told of this record from 1, without a gap: a correction may have raised it."""
+    record_id: UUID
+    """The record: of this kind, of this exercise, in this training."""
+    movement: str
+    """Slug of the catalogue's movement, `own:` and the slug of an own exercise, or `name:` and the name in lower case
+    with single spaces; `family:` and the family of a harder movement."""
+    kind: RecordKind
+    at_weight_kg: float | None = None
+    """The weight that the repetitions are at; only of `reps_at_weight`."""
+    value: float
+    """Kilograms, repetitions, seconds, or the difficulty of a harder movement."""
+    previous: float
+    """The value that it beat."""
+    training_id: UUID
+    day: dt.date
+    """The athlete's local day of the training."""
+    date: dt.datetime
+    name: str
+    """The exercise as the athlete calls it."""
+    exercise: str | None = None
+    own_exercise: str | None = None
+    method: RecordMethod
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """The record's id."""
+        return self.record_id
+
+
+class PersonalRecordEvent(BaseModel):
+    """The value of one record on `training_insights`. Its key is the user's id, as text."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    event_id: UUID
+    """The same in every copy of the event: consumers drop what they have seen."""
+    event_type: Literal[InsightEventType.PERSONAL_RECORD]
+    timestamp: dt.datetime
+    """When the record was stored, UTC."""
+    payload: PersonalRecordPayload
+
+
+class LoadBandPayload(BaseModel):
+    """The band that an athlete's load is in now, where that is another than the one told last.
+
+    It is looked at after each change of a training, and once on each local day. Later versions only add optional
+    fields: readers ignore what they do not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    user_id: UUID
+    version: Annotated[int, Field(ge=1)]
+    """Counts what was told of this user's load from 1, without a gap."""
+    previous_band: Band | None = None
+    """What was told last; absent where that was none."""
+    load_id: UUID
+    """All that is told of one user's load."""
+    day: dt.date
+    """The athlete's local day, in the time zone of the latest training."""
+    band: Band | None = None
+    """Absent where there is none any more: no load in the last 28 days."""
+    measure: Measure | None = None
+    """What is taken as load: the first of session RPE, system load, external load and time under tension that the
+    athlete logs."""
+    acwr: float | None = None
+    """The ratio of acute to chronic load."""
+    acute: float | None = None
+    chronic: float | None = None
+    reason: Unknown | None = None
+    """Why there is no ratio."""
+    method: LoadMethod
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """All that is told of one user's load is one aggregate."""
+        return self.load_id
+
+
+class LoadBandEvent(BaseModel):
+    """The value of one record on `training_insights`. Its key is the user's id, as text."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    event_id: UUID
+    """The same in every copy of the event: consumers drop what they have seen."""
+    event_type: Literal[InsightEventType.LOAD_BAND_CHANGED]
+    timestamp: dt.datetime
+    """When the band was stored, UTC."""
+    payload: LoadBandPayload

@@ -1,11 +1,11 @@
 """The catalogue of movements: what admins write, what everybody reads, and what a training needs of it."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
@@ -14,13 +14,34 @@ from models.fields import ExternalId, Fraction, Name, Slug
 from models.sets import Document
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """One immutable revision of one movement of the catalogue.
+class Facts(NamedTuple):
+    """What a movement's sets are computed with. All None: no movement is known.
 
     `bw_fraction` is the part of the body's mass that it lifts; None is unknown, not zero. `category` is Push, Pull,
-    Legs, Core or Skill; `mode` is reps or hold; `difficulty` 1 to 10 is ordinal within a family.
+    Legs, Core or Skill; `difficulty` 1 to 10 is ordinal within a family. `implement`: see `is_of_implement`.
     """
+
+    bw_fraction: Decimal | None = None
+    category: str | None = None
+    family: str | None = None
+    difficulty: int | None = None
+    implement: bool = False
+
+
+UNKNOWN = Facts()
+_IMPLEMENTS = frozenset({"barbell", "dumbbell", "ez_bar", "kettlebell", "smith_machine", "trap_bar"})
+_BESIDE = frozenset({"bench", "box"})
+
+
+def is_of_implement(equipment: Collection[str]) -> bool:
+    """Whether lifters know such a movement's maximum as the weight of an implement: a squat's, not a weighted dip's."""
+    used = frozenset(equipment)
+    return bool(used & _IMPLEMENTS) and used <= _IMPLEMENTS | _BESIDE
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One immutable revision of one movement of the catalogue. `mode` is reps or hold; `Facts` says the rest."""
 
     slug: str
     revision: int
@@ -29,6 +50,14 @@ class Movement:
     mode: str
     difficulty: int
     bw_fraction: Decimal | None
+    family: str | None = None
+    equipment: Collection[str] = ()
+
+    @property
+    def facts(self) -> Facts:
+        """What its sets are computed with."""
+        implement = is_of_implement(self.equipment)
+        return Facts(self.bw_fraction, self.category, self.family, self.difficulty, implement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +74,11 @@ class Catalogue:
         for movement in movements:
             latest[movement.slug] = max(movement.revision, latest.get(movement.slug, 0))
         return cls({(movement.slug, movement.revision): movement for movement in movements}, latest)
+
+    @property
+    def facts(self) -> dict[tuple[str, int], Facts]:
+        """What the sets of each (slug, revision) are computed with."""
+        return {revision: movement.facts for revision, movement in self.revisions.items()}
 
 
 def folded(name: str) -> str:

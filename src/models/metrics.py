@@ -1,15 +1,10 @@
-"""Volume: what trainings add up to. The figures that are computed and stored, and the report that clients read."""
+"""Volume: what trainings add up to. The figures that are computed and stored."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable
 from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated, Any, NamedTuple, Self, TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from models.fields import Day
 
 ZERO = Decimal(0)
 Number = TypeVar("Number", int, Decimal)
@@ -48,7 +43,10 @@ class ExerciseVolume(NamedTuple):
     """The volume of one exercise of a training. `position` counts the training's exercises from 1.
 
     `exercise` is a movement of the catalogue, `own_exercise` one of the user's own: as logged, or else what the name
-    means to the user. `exercise_revision` is the revision of either.
+    means to the user. `exercise_revision` is the revision of either; `category`, `family` and `difficulty` are that
+    revision's, None where no movement is known. `work` is in work units. `e1rm_kg` is the best e1RM, and the two after
+    it the set that it comes from; `rep_maxima` the sets that no other one dominates, the heaviest first, as the JSON
+    that PostgreSQL writes: `[[weight_kg, reps], …]`. All are None where no set gives them.
     """
 
     position: int
@@ -58,12 +56,24 @@ class ExerciseVolume(NamedTuple):
     volume: Volume
     max_weight_kg: Decimal | None
     own_exercise: str | None = None
+    category: str | None = None
+    family: str | None = None
+    difficulty: int | None = None
+    work: Decimal = ZERO
+    e1rm_kg: Decimal | None = None
+    e1rm_weight_kg: Decimal | None = None
+    e1rm_reps: int | None = None
+    longest_hold_seconds: Decimal | None = None
+    rep_maxima: str | None = None
+    relative_intensity: Decimal | None = None
 
 
 class SessionVolume(NamedTuple):
-    """The volume of one training, and of those of its exercises that have a performed set.
+    """The figures of one training, and of those of its exercises that have a performed set.
 
-    `naming` is the version of the user's names that last changed what one of these exercises means; 0 where none did.
+    `skill_work` and `strength_work` are in work units, `density` in work units a minute; `estimated_intensity` is a
+    difficulty, 1 to 10, and `relative_intensity` a share of the one repetition maximum. `naming` is the version of the
+    user's names that last changed what one of these exercises means; 0 where none did.
     """
 
     volume: Volume = Volume()
@@ -72,6 +82,11 @@ class SessionVolume(NamedTuple):
     session_rpe: Decimal | None = None
     session_rpe_load: Decimal | None = None
     naming: int = 0
+    skill_work: Decimal = ZERO
+    strength_work: Decimal = ZERO
+    estimated_intensity: Decimal | None = None
+    density: Decimal | None = None
+    relative_intensity: Decimal | None = None
 
 
 class FoldedTraining(NamedTuple):
@@ -79,7 +94,7 @@ class FoldedTraining(NamedTuple):
 
     `counted` is whether it counts at all: COMPLETED and not deleted. `source_seq` is the event's place in the log, None
     where the record did not tell; `updated_at` its timestamp. `names_version` is the version of the user's names that
-    it was computed with.
+    it was computed with, `method` the version of the rules.
     """
 
     user_id: UUID
@@ -94,6 +109,7 @@ class FoldedTraining(NamedTuple):
     source_seq: int | None
     updated_at: dt.datetime
     names_version: int = 0
+    method: int = 0
 
 
 class DailyVolume(NamedTuple):
@@ -110,121 +126,11 @@ class DailyVolume(NamedTuple):
     session_rpe_load: Decimal | None
     source_seq: int | None
     updated_at: dt.datetime
+    skill_work: Decimal
+    strength_work: Decimal
 
 
 def known_sum(values: Iterable[Number | None]) -> Number | None:
     """The sum of those that are known; None when none is."""
     known = [value for value in values if value is not None]
     return sum(known[1:], known[0]) if known else None
-
-
-class Period(StrEnum):
-    """What one item of a report sums up."""
-
-    SESSION = "session"
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-
-
-class VolumeQuery(BaseModel):
-    """Query parameters of a volume report."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    period: Period = Period.DAY
-    """What one item sums up; weeks are ISO weeks."""
-    first: Annotated[Day | None, Field(alias="from")] = None
-    """First local day, inclusive."""
-    last: Annotated[Day | None, Field(alias="to")] = None
-    """Last local day, inclusive."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.first and self.last and self.first > self.last:
-            raise ValueError("`from` must not lie after `to`")
-        return self
-
-
-class VolumeFigures(BaseModel):
-    """Exact figures of the performed sets of completed trainings. Absent figures are unknown."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    sets: int
-    reps: int
-    hard_sets: int
-    """Sets with an RPE of at least 7 or none given; warm-ups excluded."""
-    external_load_kg: float
-    """Sum of max(weight, 0) times repetitions."""
-    system_load_kg: float | None = None
-    """Sum of the load with the body's own part, times repetitions, over the sets for which it is known."""
-    system_load_sets: int
-    """Sets for which the system load is known: it is complete where this equals `sets`."""
-    hold_seconds: float
-    time_under_tension_seconds: float
-    """Of the sets that have a tempo, and of holds."""
-    duration_seconds: int | None = None
-    session_rpe_load: float | None = None
-    """Session RPE times minutes."""
-
-
-class SessionItem(VolumeFigures):
-    """One training."""
-
-    training_id: UUID
-    date: dt.datetime
-    timezone: str
-    day: dt.date
-    session_rpe: float | None = None
-
-
-class DayItem(VolumeFigures):
-    """One local day."""
-
-    day: dt.date
-    sessions: int
-
-
-class WeekItem(VolumeFigures):
-    """The days of one ISO week."""
-
-    week: Annotated[str, Field(examples=["2021-W06"])]
-    monday: dt.date
-    sessions: int
-
-
-class MonthItem(VolumeFigures):
-    """The days of one month."""
-
-    month: Annotated[str, Field(examples=["2021-02"])]
-    sessions: int
-
-
-class VolumeMethod(BaseModel):
-    """By which rules the figures were computed."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    version: int
-    """Grows with every change of the rules."""
-    rules: dict[str, Any]
-    """Each figure's definition and the constants in it."""
-
-
-class VolumeReport(BaseModel):
-    """Volume of one user by session, day, week or month, oldest first.
-
-    A week or month at the edge of the range holds only its days within the range.
-    """
-
-    model_config = ConfigDict(use_attribute_docstrings=True, serialize_by_alias=True)
-
-    user_id: UUID
-    period: Period
-    first: Annotated[dt.date | None, Field(alias="from")] = None
-    last: Annotated[dt.date | None, Field(alias="to")] = None
-    as_of: dt.datetime
-    """Every change that was accepted before is in these figures."""
-    method: VolumeMethod
-    items: list[SessionItem] | list[DayItem] | list[WeekItem] | list[MonthItem]

@@ -6,20 +6,20 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from models.events import ExercisePayload
+from models.exercises import UNKNOWN, Facts, is_of_implement
 
 
 class Meaning(NamedTuple):
     """What a name stands for, and the version of the user's names that said so last. All None: nothing any more.
 
-    Either `exercise`, a slug of the catalogue's, or `own_exercise`, one of the user's own. `bw_fraction` is the
-    movement's, None where it is unknown.
+    Either `exercise`, a slug of the catalogue's, or `own_exercise`, one of the user's own. `facts` are the movement's.
     """
 
     version: int
     exercise: str | None = None
     exercise_revision: int | None = None
     own_exercise: str | None = None
-    bw_fraction: Decimal | None = None
+    facts: Facts = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +59,11 @@ def meaning(told: ExercisePayload) -> Meaning:
         None if movement.own else movement.slug,
         movement.revision,
         movement.slug if movement.own else None,
-        None if fraction is None else Decimal(repr(fraction)),  # the shortest text of a double is what was entered
+        Facts(
+            None if fraction is None else Decimal(repr(fraction)),  # the shortest text of a double is what was entered
+            movement.category,
+            movement.family,
+            movement.difficulty,
+            is_of_implement(movement.equipment),
+        ),
     )

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 metadata = sa.MetaData(naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_N_name)s_key"})
 
 _now = sa.text("now()")
+_UNDER_WAY = "status IN ('queued', 'running', 'undoing')"  # of an import
 
 
 def _moment(name: str, *, default: bool = True) -> sa.Column[object]:
@@ -272,6 +273,48 @@ access_log = sa.Table(
     sa.Column("scope", sa.Text, nullable=False),
     sa.Column("operation", sa.Text, nullable=False),
     sa.Column("request_id", sa.Text, nullable=False),
+)
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("id", pg.UUID, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False, server_default=sa.text("'queued'")),
+    sa.Column("format", sa.Text, nullable=False),
+    sa.Column("timezone", sa.Text, nullable=False),
+    sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("file", pg.BYTEA),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text),
+    sa.Column("sessions", sa.Integer, nullable=False),
+    sa.Column("held_back", sa.Integer, nullable=False),
+    sa.Column("error_lines", sa.Integer, nullable=False),
+    *(
+        sa.Column(name, sa.Integer, nullable=False, server_default=sa.text("0"))
+        for name in ("worked_off", "created", "unchanged", "conflicting", "refused", "undone", "kept")
+    ),
+    sa.Column("kept_trainings", pg.ARRAY(pg.UUID), nullable=False, server_default=sa.text("'{}'")),
+    sa.Column("errors", pg.JSONB, nullable=False, server_default=sa.text("'[]'")),
+    sa.Column("failure", sa.Text),
+    sa.Column("lease", sa.Text),
+    _moment("leased_until", default=False),
+    _moment("created_at"),
+    _moment("finished_at", default=False),
+    sa.Index("imports_under_way", "user_id", unique=True, postgresql_where=sa.text(_UNDER_WAY)),
+    sa.Index("imports_waiting", "created_at", postgresql_where=sa.text(_UNDER_WAY)),
+    sa.Index("imports_by_creation", "user_id", "created_at", "id"),
+)
+
+load_bands = sa.Table(
+    "load_bands",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("band", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False, server_default=sa.text("0")),
+    _moment("next_at", default=False),
+    sa.Index("load_bands_due", "next_at", postgresql_where=sa.text("next_at IS NOT NULL")),
 )
 
 outbox = sa.Table(

@@ -139,7 +139,12 @@ class KafkaProducer:
             timeout=settings.relay_ack_timeout,
             topics=()
             if divert
-            else (settings.events_topic, settings.workout_events_topic, settings.exercise_events_topic),
+            else (
+                settings.events_topic,
+                settings.workout_events_topic,
+                settings.exercise_events_topic,
+                settings.insights_topic,
+            ),
             extra=extra,
             divert=divert,
             access=KafkaAccess.of(settings),

@@ -9,6 +9,9 @@ from models.events import (
     EventType,
     ExerciseEvent,
     ExerciseEventType,
+    InsightEventType,
+    LoadBandEvent,
+    PersonalRecordEvent,
     TrainingEvent,
     WorkoutEvent,
     WorkoutEventType,
@@ -21,10 +24,13 @@ _SPECVERSION = ("ce_specversion", b"1.0")
 _SOURCE = ("ce_source", b"/training-service")
 _CONTENT_TYPE = ("content-type", b"application/json")
 
-_EVENTS: dict[str, type[TrainingEvent] | type[WorkoutEvent] | type[ExerciseEvent]] = {
+_Event = TrainingEvent | WorkoutEvent | ExerciseEvent | PersonalRecordEvent | LoadBandEvent
+_EVENTS: dict[str, type[_Event]] = {
     **dict.fromkeys(EventType, TrainingEvent),
     **dict.fromkeys(WorkoutEventType, WorkoutEvent),
     **dict.fromkeys(ExerciseEventType, ExerciseEvent),
+    InsightEventType.PERSONAL_RECORD: PersonalRecordEvent,
+    InsightEventType.LOAD_BAND_CHANGED: LoadBandEvent,
 }
 
 _M = 0x5BD1E995

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from models.events import EventType, ExerciseEventType, WorkoutEventType
+from models.events import EventType, ExerciseEventType, InsightEventType, WorkoutEventType
 from models.outbox import LogRow
 from outbox.producer import KafkaProducer
 from settings import Settings
@@ -49,6 +49,7 @@ async def replay(
         **dict.fromkeys(EventType, settings.events_topic),
         **dict.fromkeys(WorkoutEventType, settings.workout_events_topic),
         **dict.fromkeys(ExerciseEventType, settings.exercise_events_topic),
+        **dict.fromkeys(InsightEventType, settings.insights_topic),
     }
 
     def target(row: LogRow) -> str:

@@ -52,7 +52,13 @@ class OutboxService:
             KafkaProducer.of(settings),
             lease=settings.relay_lease,
             patience=settings.relay_ack_timeout,
-            topics=(settings.exercise_events_topic, settings.workout_events_topic, settings.events_topic),
+            # What was said of trainings comes back before they do: it is then not said again.
+            topics=(
+                settings.insights_topic,
+                settings.exercise_events_topic,
+                settings.workout_events_topic,
+                settings.events_topic,
+            ),
             on_topic_made_anew=self._made_anew,
         )
         self._woken = asyncio.Event()

@@ -32,6 +32,7 @@ _CHECK_CLIENT = "SET client_connection_check_interval = '1s'"
 # What psycopg2 raises when the server is away, too busy, shutting down, out of disk, or no longer the primary.
 _AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 
+READ = "BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _OPTION = re.compile(r"-c (\w+)=(\S+)")
 
@@ -116,6 +117,11 @@ class Cursor:
         row: Row | None = await self._cursor.fetchone()
         return row
 
+    async def declare(self, sql: str, parameters: Parameters) -> Callable[[int], Awaitable[list[Row]]]:
+        """Begin to read a query in this cursor's transaction: `await fetch(count)` gives the next rows."""
+        await self.execute(f"DECLARE reader NO SCROLL CURSOR FOR {sql}", parameters)
+        return lambda count: self.all(f"FETCH {count} FROM reader")
+
     @property
     def pooled(self) -> bool:
         """Whether a pooler stands between: what a session would keep (LISTEN, temporary tables) is not kept."""
@@ -174,6 +180,7 @@ class Database:
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
         self._readers = asyncio.Semaphore(max(1, pool_size // 4))  # the rest of the pool is for what is short
+        self._exports = asyncio.Semaphore(1)
         self._open_pool: Any = None
         self.statements = 0  # sent so far: one round trip each; the tests of counts read it
 
@@ -297,17 +304,38 @@ class Database:
 
         Raises `DatabaseUnavailable`, also when none of these is free within `pool_timeout` seconds.
         """
+        async with self._reading(None) as cursor:
+            yield await cursor.declare(sql, parameters)
+
+    @asynccontextmanager
+    async def snapshot(self, *, statement_timeout: float | None = None) -> AsyncIterator[Cursor]:
+        """A transaction that reads, whose statements see one moment: for exports of everything, which may take minutes.
+
+        As `reader`, and one at a time, so that most places of readers stay for what users ask for. `statement_timeout`
+        is as in `transaction`.
+        """
+        async with self._place(self._exports), self._reading(statement_timeout) as cursor:
+            yield cursor
+
+    @asynccontextmanager
+    async def _reading(self, statement_timeout: float | None) -> AsyncIterator[Cursor]:
+        async with (
+            self._place(self._readers),
+            self.transaction(begin=READ, statement_timeout=statement_timeout) as cursor,
+        ):
+            yield cursor
+
+    @asynccontextmanager
+    async def _place(self, places: asyncio.Semaphore) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._pool_timeout):
-                await self._readers.acquire()
+                await places.acquire()
         except TimeoutError:
             raise DatabaseUnavailable("Too many long answers are being read at once.") from None
         try:
-            async with self.transaction(begin="BEGIN READ ONLY") as cursor:
-                await cursor.execute(f"DECLARE reader NO SCROLL CURSOR FOR {sql}", parameters)
-                yield lambda count: cursor.all(f"FETCH {count} FROM reader")
+            yield
         finally:
-            self._readers.release()
+            places.release()
 
     async def execute(self, sql: str | Prepared, parameters: Parameters | None = None) -> int:
         """Run one statement of its own; return the number of rows that it touched."""

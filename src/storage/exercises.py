@@ -128,6 +128,10 @@ class Exercises:
         row = await self._database.one(NAMES)
         return b"[]" if row is None else str(row[0]).encode()
 
+    async def slugs(self) -> dict[str, str]:
+        """The slug that each of these names stands for."""
+        return {item["name"]: item["exercise"] for item in orjson.loads(await self.names())}
+
     async def create(self, slug: str, body: MovementBody) -> StoredMovement:
         """Add a movement. Raises `Conflict` when the slug is there, `Unprocessable` for what `update` does too."""
         try:

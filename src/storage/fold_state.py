@@ -8,6 +8,7 @@ may stay so for days), and no open transaction can still add another.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from storage.database import Database, Row
 
@@ -41,7 +42,9 @@ FROM (
 WHERE (s.next_xid <= ended OR s.next_xid > begun) AND (s.folded_seq < log_seq OR s.missing <> '{}')
 """
 
-_FRESHNESS = "SELECT as_of, folded_seq, log_seq, behind, lag_seconds::float8, dead_letters FROM analytics.freshness"
+_FRESHNESS = """
+SELECT as_of, folded_seq, log_seq, behind, lag_seconds::float8, dead_letters, stale_users FROM analytics.freshness
+"""
 
 # The generations of several topics are one number: each only grows, so their sum grows with any.
 _NEW_GENERATION = """
@@ -50,6 +53,13 @@ SELECT made.generation FROM outbox_cursor c, analytics.fold_state s, LATERAL (
     WHERE topic = ANY (%(topics)s)
 ) made
 WHERE made.generation > s.generation
+"""
+_READ_METHOD = "SELECT method FROM analytics.fold_state"
+_SET_METHOD = "UPDATE analytics.fold_state SET method = %(method)s WHERE method < %(method)s"
+_OUTDATED = """
+SELECT user_id, training_id FROM analytics.folded_trainings
+WHERE method < %(method)s AND (user_id, training_id) > (%(user_id)s, %(training_id)s)
+ORDER BY user_id, training_id LIMIT %(limit)s
 """
 _SET_GENERATION = "UPDATE analytics.fold_state SET generation = %(generation)s WHERE generation < %(generation)s"
 
@@ -83,6 +93,7 @@ class Freshness:
     behind: int
     lag_seconds: float
     dead_letters: int
+    stale_users: int
 
 
 async def read_freshness(database: Database) -> Freshness:
@@ -109,3 +120,22 @@ async def new_generation(database: Database, topics: Sequence[str]) -> int | Non
 async def set_generation(database: Database, generation: int) -> None:
     """Note that what was in the log when this generation of the topics began is folded."""
     await database.execute(_SET_GENERATION, {"generation": generation})
+
+
+async def read_method(database: Database) -> int:
+    """The version of the rules that all trainings were computed by, or by a later one."""
+    return int((await database.all(_READ_METHOD))[0][0])
+
+
+async def read_outdated(
+    database: Database, method: int, after: tuple[UUID, UUID], limit: int
+) -> list[tuple[UUID, UUID]]:
+    """User and id of at most `limit` trainings behind `after` that were computed by rules before `method`, in order."""
+    user_id, training_id = after
+    parameters = {"method": method, "user_id": user_id, "training_id": training_id, "limit": limit}
+    return [(user, id_) for user, id_ in await database.all(_OUTDATED, parameters)]
+
+
+async def set_method(database: Database, method: int) -> None:
+    """Note that all trainings are computed by these rules."""
+    await database.execute(_SET_METHOD, {"method": method})

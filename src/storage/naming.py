@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from models.events import ExercisePayload
+from models.exercises import Facts
 from models.naming import Meaning, Names, meaning
 from storage import naming_statements as sql
 from storage.database import Cursor
@@ -73,17 +74,19 @@ def name_row(name: str, told: ExercisePayload) -> tuple[object, ...]:
             movement.secondary_muscles,
             movement.unilateral,
         )
-    return (told.user_id, name, *meaning(told), *facts)
+    *means, known = meaning(told)
+    return (told.user_id, name, *means, known.bw_fraction, *facts, known.implement)
 
 
 async def read_names(cursor: Cursor, users: Collection[UUID], *, schema: str = SCHEMA) -> dict[UUID, Names]:
     """The names of those of these users who have been folded, as they are now."""
     versions: dict[UUID, int] = {}
     meanings: dict[UUID, dict[str, Meaning]] = defaultdict(dict)
-    for user_id, version, name, *rest in await cursor.all(sql.NAMES.format(schema=schema), {"users": list(users)}):
+    for user_id, version, name, *means in await cursor.all(sql.NAMES.format(schema=schema), {"users": list(users)}):
         versions[user_id] = version
         if name is not None:
-            meanings[user_id][name] = Meaning(*rest)
+            told, exercise, revision, own_exercise, *facts = means
+            meanings[user_id][name] = Meaning(told, exercise, revision, own_exercise, Facts(*facts))
     return {user_id: Names(version, meanings[user_id]) for user_id, version in versions.items()}
 
 

@@ -1,6 +1,7 @@
 """The SQL of what users' names mean in the derived tables. `{schema}` is where these stand."""
 
-from storage.volume_statements import LOCK_USERS, NAME_COLUMNS, names
+from storage.arrays import names
+from storage.volume_statements import LOCK_USERS, NAME_COLUMNS
 
 _LOGGED = """
 SELECT o.topic, o.seq, coalesce(o.published_seq, o.seq), o.event_id, o.user_id, o.payload, o.version
@@ -28,7 +29,8 @@ FROM unnest(%(users)s::uuid[], %(versions)s::integer[]) t (user_id, naming)
 WHERE u.user_id = t.user_id AND u.naming < t.naming;
 """
 NAMES = """
-SELECT u.user_id, u.naming, n.name, n.version, n.exercise, n.exercise_revision, n.own_exercise, n.bw_fraction
+SELECT u.user_id, u.naming, n.name, n.version, n.exercise, n.exercise_revision, n.own_exercise, n.bw_fraction,
+       n.category, n.family, n.difficulty, n.implement
 FROM {schema}.users u LEFT JOIN {schema}.exercise_names n ON n.user_id = u.user_id
 WHERE u.user_id = ANY (%(users)s::uuid[])
 """

@@ -21,8 +21,10 @@ GRANT SELECT, INSERT, DELETE ON workout_exercises TO training_worker;
 GRANT SELECT, INSERT, UPDATE ON own_exercises, exercise_namings TO training_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON exercise_aliases TO training_worker;
 GRANT SELECT, INSERT ON outbox TO training_worker;
+GRANT SELECT, INSERT, UPDATE ON load_bands TO training_worker;
 GRANT SELECT, INSERT, UPDATE ON memberships TO training_worker;
 GRANT SELECT, INSERT ON access_log TO training_worker;
+GRANT SELECT, INSERT, UPDATE ON imports TO training_worker;
 GRANT SELECT, UPDATE ON outbox_cursor TO training_worker;
 GRANT EXECUTE ON FUNCTION outbox_keep_partitions(integer), outbox_rebase(bigint), outbox_adopt(bigint, jsonb)
     TO training_worker;

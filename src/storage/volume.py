@@ -1,6 +1,5 @@
-"""The derived tables of volume: folding events into them, and reading reports out of them."""
+"""The derived tables of volume: folding events into them."""
 
-import datetime as dt
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,8 @@ from uuid import UUID
 
 import psycopg2
 
-from models.metrics import ExerciseVolume, FoldedTraining, Period
+from models.metrics import ExerciseVolume, FoldedTraining
+from storage.arrays import array, columns
 from storage.database import Cursor, Database
 from storage.volume_statements import (
     BURY,
@@ -16,12 +16,9 @@ from storage.volume_statements import (
     EXERCISE_KEY,
     FOLD,
     LOCK_USERS,
-    REPORTS,
     SCHEMA,
     TRAINING_COLUMNS,
 )
-
-_QUOTED = {"text", "timestamptz"}  # types whose text may hold what an array's text gives a meaning
 
 
 class Unfoldable(Exception):
@@ -100,13 +97,19 @@ def training_row(training: FoldedTraining) -> tuple[object, ...]:
         training.source_seq,
         training.updated_at,
         session.naming,
+        session.skill_work,
+        session.strength_work,
+        session.estimated_intensity,
+        session.density,
+        session.relative_intensity,
+        training.method,
     )
 
 
 def exercise_row(exercise: ExerciseVolume) -> tuple[object, ...]:
     """The exercise's own part of its row of `exercise_volume`, in the order of `EXERCISE_COLUMNS`."""
-    position, name, movement, revision, volume, heaviest, own = exercise  # the names of a named tuple are slow
-    return (position, name, movement, revision, *volume, heaviest, own)
+    position, name, movement, revision, volume, *rest = exercise  # the names of a named tuple are slow
+    return (position, name, movement, revision, *volume, *rest)
 
 
 def _training_arrays(trainings: Iterable[FoldedTraining]) -> dict[str, object]:
@@ -122,59 +125,17 @@ def _training_arrays(trainings: Iterable[FoldedTraining]) -> dict[str, object]:
         ids = training.user_id, training.training_id
         exercises += [ids + exercise_row(exercise) for exercise in training.session.exercises]
     return {
-        "users": _array(users.values(), "uuid"),
-        "names_versions": _array((version for _, version in users), "integer"),
-        **_columns("t", TRAINING_COLUMNS, [training_row(training) for training in newest.values()]),
-        **_columns("x", EXERCISE_KEY | EXERCISE_COLUMNS, exercises),
+        "users": array(users.values(), "uuid"),
+        "names_versions": array((version for _, version in users), "integer"),
+        **columns("t", TRAINING_COLUMNS, [training_row(training) for training in newest.values()]),
+        **columns("x", EXERCISE_KEY | EXERCISE_COLUMNS, exercises),
     }
-
-
-def _columns(prefix: str, columns: dict[str, str], rows: list[tuple[object, ...]]) -> dict[str, str]:
-    values = list(zip(*rows, strict=True)) or [()] * len(columns)
-    return {
-        f"{prefix}_{name}": _array(column, type_) for (name, type_), column in zip(columns.items(), values, strict=True)
-    }
-
-
-def _array(values: Iterable[Any], type_: str) -> str:
-    """The text of a PostgreSQL array: a tenth of the work of psycopg2's ARRAY[...] on both sides."""
-    if type_ == "uuid":
-        return "{" + ",".join([value.hex for value in values]) + "}"  # a third of the work of its text with dashes
-    if type_ in _QUOTED:
-        return "{" + ",".join(["NULL" if value is None else _quoted(str(value)) for value in values]) + "}"
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _dead_letter_arrays(letters: Iterable[DeadLetter]) -> dict[str, object]:
-    columns: dict[str, list[Any]] = {f"d_{name}": [] for name in DeadLetter.__slots__}
+    arrays: dict[str, list[Any]] = {f"d_{name}": [] for name in DeadLetter.__slots__}
     for letter in letters:
         for name in DeadLetter.__slots__:
             value = getattr(letter, name)
-            columns[f"d_{name}"].append(psycopg2.Binary(value) if isinstance(value, bytes) else value)
-    return dict(columns)
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """The items of a report as a JSON array, how many they are, and the moment before which nothing is missing."""
-
-    count: int
-    json: str
-    as_of: str
-
-
-async def read_report(
-    database: Database, user_id: UUID, period: Period, first: dt.date | None, last: dt.date | None, *, limit: int
-) -> Items:
-    """At most `limit` items of the user's volume on the local days `first` to `last`, oldest first, in one statement.
-
-    `as_of` (RFC 3339): every change that was accepted before is in them. It is the moment of the statement where every
-    event of the user is folded, else that of the oldest one that is not.
-    """
-    parameters = {"user_id": user_id, "first": first, "last": last, "limit": limit}
-    rows = await database.all(REPORTS[period], parameters)
-    return Items(*rows[0])
+            arrays[f"d_{name}"].append(psycopg2.Binary(value) if isinstance(value, bytes) else value)
+    return dict(arrays)

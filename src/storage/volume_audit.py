@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from storage import insights_statements as insights
 from storage import volume_statements as sql
 from storage.database import Cursor, Row
 from storage.fold_state import LoggedEvent
@@ -28,6 +29,11 @@ async def count_behind(cursor: Cursor, users: Sequence[UUID]) -> int:
     return int((await cursor.all(sql.BEHIND, {"users": list(users)}))[0][0])
 
 
+async def marked_users(cursor: Cursor, users: Sequence[UUID]) -> set[UUID]:
+    """Those of these users whose load and records are to be computed anew."""
+    return {row[0] for row in await cursor.all(insights.MARKED, {"users": list(users)})}
+
+
 async def make_shadow(cursor: Cursor) -> None:
     """Make empty temporary tables, which only this connection sees, in the shape of the tables of volume."""
     await cursor.execute(sql.MAKE_SHADOW)
@@ -38,17 +44,28 @@ async def read_log(cursor: Cursor, after: int, limit: int) -> list[LoggedEvent]:
     return [LoggedEvent.of(row) for row in await cursor.all(sql.UNSHADOWED, {"after": after, "limit": limit})]
 
 
+async def analyse_shadow(cursor: Cursor) -> None:
+    """Tell the planner how large the temporary tables are."""
+    await cursor.execute(sql.ANALYSE_SHADOW)
+
+
 async def hold_folds(cursor: Cursor) -> None:
-    """Wait for every fold under way, and let no other begin before the end of this transaction. Readers go on."""
+    """Wait for everything that is being stored, and let nothing else be before the end of this transaction.
+
+    Readers go on.
+    """
     await cursor.execute(sql.HOLD_FOLDS)
 
 
 async def take_over_shadow(cursor: Cursor) -> dict[str, int]:
-    """Make the tables of volume equal to the shadow; returns how many rows of each differed.
+    """Make the derived tables equal to the shadow; returns how many rows of each differed.
 
-    Rows that are equal are left alone: so little is written, nobody's SELECT waits, and views and grants stay.
+    Rows that are equal are left alone: so little is written, nobody's SELECT waits, and views and grants stay. What the
+    shadow has of the log and the tables had not is marked, as their fold would have: it is still to be announced.
     """
-    await cursor.execute(sql.ANALYSE_SHADOW)
+    await analyse_shadow(cursor)
+    await cursor.execute(insights.MARK_FOLDED)
+    await cursor.execute(insights.TOUCH_MARKS)
     changed = {}
     for table in sql.KEYS:
         removed = await cursor.execute(sql.REMOVE_STRANGERS[table])

@@ -1,8 +1,9 @@
 """The SQL of the volume tables. Parameters are psycopg2's, by name; `{schema}` is where the tables stand."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from models.metrics import Period
+from storage import insights_statements as insights
+from storage.arrays import names, parameters
 
 SCHEMA = "analytics"
 SHADOW = "pg_temp"  # the temporary tables of one connection
@@ -17,6 +18,7 @@ FIGURES = {
     "hold_seconds": "numeric",
     "time_under_tension_seconds": "numeric",
 }
+WORK = {"skill_work": "numeric", "strength_work": "numeric"}
 TRAINING_COLUMNS = {
     "user_id": "uuid",
     "training_id": "uuid",
@@ -33,6 +35,11 @@ TRAINING_COLUMNS = {
     "source_seq": "bigint",
     "updated_at": "timestamptz",
     "naming": "integer",
+    **WORK,
+    "estimated_intensity": "numeric",
+    "density": "numeric",
+    "relative_intensity": "numeric",
+    "method": "smallint",
 }
 EXERCISE_COLUMNS = {
     "position": "integer",
@@ -42,6 +49,16 @@ EXERCISE_COLUMNS = {
     **FIGURES,
     "max_weight_kg": "numeric",
     "own_exercise": "text",
+    "category": "text",
+    "family": "text",
+    "difficulty": "smallint",
+    "work": "numeric",
+    "e1rm_kg": "numeric",
+    "e1rm_weight_kg": "numeric",
+    "e1rm_reps": "integer",
+    "longest_hold_seconds": "numeric",
+    "rep_maxima": "jsonb",
+    "relative_intensity": "numeric",
 }
 EXERCISE_KEY = {"user_id": "uuid", "training_id": "uuid"}
 NAME_COLUMNS = {
@@ -60,15 +77,18 @@ NAME_COLUMNS = {
     "muscles": "text[]",
     "secondary_muscles": "text[]",
     "unilateral": "boolean",
+    "implement": "boolean",
 }
 SUMS = (*FIGURES, "duration_seconds", "session_rpe_load")
-DAY_COLUMNS = ("user_id", "day", "sessions", "source_seq", "updated_at", *SUMS)
+_DAY_SUMS = (*SUMS, *WORK)
+DAY_COLUMNS = ("user_id", "day", "sessions", "source_seq", "updated_at", *_DAY_SUMS)
 KEYS: Mapping[str, tuple[str, ...]] = {
     "users": ("user_id",),
     "exercise_names": ("user_id", "name"),
     "folded_trainings": ("user_id", "training_id"),
     "exercise_volume": ("user_id", "training_id", "position"),
     "daily_volume": ("user_id", "day"),
+    **insights.KEYS,
 }
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "users": ("user_id", "naming", "refolded"),
@@ -76,8 +96,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "folded_trainings": tuple(TRAINING_COLUMNS),
     "exercise_volume": ("user_id", "training_id", "day", "source_seq", "updated_at", *EXERCISE_COLUMNS),
     "daily_volume": DAY_COLUMNS,
+    **insights.COLUMNS,
 }
-"""The columns of each table of volume, in the order in which rows are read and compared."""
+"""The columns of each derived table, in the order in which rows are read and compared."""
 
 # A batch is folded in one round trip: PostgreSQL runs the statements of one message as one transaction.
 #
@@ -90,34 +111,27 @@ ON CONFLICT (user_id) DO UPDATE SET user_id = excluded.user_id WHERE false;
 """
 
 
-def names(columns: Iterable[str], prefix: str = "") -> str:
-    """The columns as a list in SQL."""
-    return ", ".join(f"{prefix}{column}" for column in columns)
-
-
-def _arrays(columns: dict[str, str], prefix: str) -> str:
-    return ", ".join(f"%({prefix}_{column})s::{type_}[]" for column, type_ in columns.items())
-
-
 # `outdated` are the users whose names are not at the version that their trainings were computed with: nothing of theirs
 # is stored, and they are the answer. Under the lock their names stay as they are until the end of the transaction.
-# `won` are the trainings whose version is newer than the stored one, or whose names are; only they replace their
-# exercises, and only their days, the old and the new, are summed again. The statement sees the tables as they were
-# before it: so the day's other trainings are read from the table and `won` itself is added. Every row is looked up by
-# its key (LATERAL with OFFSET 0, a conflict, a ctid): where the planner may choose a join, it reads whole tables as
-# long as they are small.
+# `won` are the trainings whose version is newer than the stored one, or whose names or rules are; only they replace
+# their exercises, and only their days, the old and the new, are summed again and marked in `stale_users`, for what is
+# computed from several days of a user; a mark's transaction tells it from the next one. The statement sees the tables
+# as they were before it: so the day's other trainings are read from the table and `won` itself is added. Every row is
+# looked up by its key (LATERAL with OFFSET 0, a conflict, a ctid): where the planner may choose a join, it reads whole
+# tables as long as they are small.
 FOLD = f"""
 WITH outdated AS (
     SELECT t.user_id FROM unnest(%(users)s::uuid[], %(names_versions)s::integer[]) AS t (user_id, naming)
     WHERE t.naming <> (SELECT u.naming FROM {{schema}}.users u WHERE u.user_id = t.user_id)
 ), won AS (
     INSERT INTO {{schema}}.folded_trainings AS f ({names(TRAINING_COLUMNS)})
-    SELECT * FROM unnest({_arrays(TRAINING_COLUMNS, "t")}) AS t ({names(TRAINING_COLUMNS)})
+    SELECT * FROM unnest({parameters("t", TRAINING_COLUMNS)}) AS t ({names(TRAINING_COLUMNS)})
     WHERE t.user_id <> ALL (ARRAY(SELECT user_id FROM outdated))
     ON CONFLICT (user_id, training_id) DO UPDATE
     SET {", ".join(f"{column} = excluded.{column}" for column in list(TRAINING_COLUMNS)[2:])}
-    WHERE (f.version, f.naming) < (excluded.version, excluded.naming)
-    RETURNING new.*, coalesce(old.counted, false) AS was_counted, old.day AS old_day
+    WHERE (f.version, f.naming, f.method) < (excluded.version, excluded.naming, excluded.method)
+    RETURNING new.*, coalesce(old.counted, false) AS was_counted, old.day AS old_day,
+              old.version IS DISTINCT FROM new.version AS risen
 ), gone AS (
     DELETE FROM {{schema}}.exercise_volume WHERE ctid = ANY (ARRAY(
         SELECT e.ctid FROM won CROSS JOIN LATERAL (
@@ -132,7 +146,7 @@ WITH outdated AS (
     INSERT INTO {{schema}}.exercise_volume
         (user_id, training_id, day, source_seq, updated_at, {names(EXERCISE_COLUMNS)})
     SELECT won.user_id, won.training_id, won.day, won.source_seq, won.updated_at, {names(EXERCISE_COLUMNS, "x.")}
-    FROM unnest({_arrays(EXERCISE_KEY, "x")}, {_arrays(EXERCISE_COLUMNS, "x")})
+    FROM unnest({parameters("x", EXERCISE_KEY | EXERCISE_COLUMNS)})
          AS x ({names(EXERCISE_KEY)}, {names(EXERCISE_COLUMNS)})
     JOIN won USING (user_id, training_id)
     WHERE (SELECT count(*) FROM gone) >= 0
@@ -140,10 +154,18 @@ WITH outdated AS (
     SET {", ".join(f"{column} = excluded.{column}" for column in COLUMNS["exercise_volume"][2:])}
 ), touched AS (
     SELECT user_id, day FROM won WHERE counted UNION SELECT user_id, old_day FROM won WHERE was_counted
+), marked AS (
+    INSERT INTO {{schema}}.stale_users AS s (user_id, from_day, trainings)
+    SELECT user_id, min(least(CASE WHEN counted THEN day END, CASE WHEN was_counted THEN old_day END)),
+           coalesce(array_agg(training_id) FILTER (WHERE risen), ARRAY[]::uuid[])
+    FROM won WHERE counted OR was_counted GROUP BY user_id
+    ON CONFLICT (user_id) DO UPDATE
+    SET from_day = least(s.from_day, excluded.from_day), touched = excluded.touched,
+        trainings = ARRAY(SELECT unnest(s.trainings) UNION SELECT unnest(excluded.trainings))
 ), counted AS (
-    SELECT user_id, day, source_seq, updated_at, {names(SUMS)} FROM won WHERE counted
+    SELECT user_id, day, source_seq, updated_at, {names(_DAY_SUMS)} FROM won WHERE counted
     UNION ALL
-    SELECT f.user_id, f.day, f.source_seq, f.updated_at, {names(SUMS, "f.")}
+    SELECT f.user_id, f.day, f.source_seq, f.updated_at, {names(_DAY_SUMS, "f.")}
     FROM touched CROSS JOIN LATERAL (
         SELECT * FROM {{schema}}.folded_trainings f
         WHERE f.user_id = touched.user_id AND f.day = touched.day AND f.counted
@@ -151,7 +173,7 @@ WITH outdated AS (
     ) f
     WHERE NOT EXISTS (SELECT FROM won WHERE won.user_id = f.user_id AND won.training_id = f.training_id)
 ), sums AS (
-    SELECT user_id, day, count(*) AS sessions, {", ".join(f"sum({column}) AS {column}" for column in SUMS)},
+    SELECT user_id, day, count(*) AS sessions, {", ".join(f"sum({column}) AS {column}" for column in _DAY_SUMS)},
            max(source_seq) AS source_seq, max(updated_at) AS updated_at
     FROM counted GROUP BY user_id, day
 ), emptied AS (
@@ -176,50 +198,6 @@ SELECT * FROM unnest(%(d_topic)s::text[], %(d_partition)s::integer[], %(d_offset
 ON CONFLICT DO NOTHING;
 """
 
-# The report of one user, in one statement: JSON made by PostgreSQL, whose numbers are exact.
-_REPORT = """
-WITH items AS ({items} LIMIT %(limit)s)
-SELECT count(*), coalesce(json_strip_nulls(json_agg(row_to_json(items))), '[]')::text, (
-    SELECT rfc3339(least(now(), min(created_at))) FROM (
-        SELECT o.created_at
-        FROM trainings t LEFT JOIN analytics.folded_trainings f ON f.user_id = t.user_id AND f.training_id = t.id
-        JOIN outbox o ON o.user_id = t.user_id AND o.aggregate_id = t.id AND o.version = coalesce(f.version, 0) + 1
-        WHERE t.user_id = %(user_id)s AND t.version > coalesce(f.version, 0)
-        UNION ALL
-        SELECT o.created_at
-        FROM exercise_namings n LEFT JOIN analytics.users u ON u.user_id = n.user_id
-        JOIN outbox o
-          ON o.user_id = n.user_id AND o.aggregate_id = n.user_id AND o.version = coalesce(u.refolded, 0) + 1
-        WHERE n.user_id = %(user_id)s AND n.version > coalesce(u.refolded, 0)
-    ) unfolded
-) FROM items
-"""
-_SESSIONS = """
-SELECT training_id, rfc3339(date) AS date, timezone, day, trim_scale(session_rpe) AS session_rpe, {figures}
-FROM analytics.session_volume WHERE {range} ORDER BY session_volume.date, training_id"""
-_PERIODS = """
-SELECT {period}, sum(sessions) AS sessions, {figures}
-FROM analytics.daily_volume WHERE {range} GROUP BY {groups} ORDER BY {groups}"""
-_RANGE = """user_id = %(user_id)s
-  AND day BETWEEN coalesce(%(first)s::date, '-infinity') AND coalesce(%(last)s::date, 'infinity')"""
-_WEEK = """to_char(day, 'IYYY-"W"IW') AS week, date_trunc('week', day)::date AS monday"""
-
-
-def _periods(period: str, groups: str) -> str:
-    sums = ", ".join(f"trim_scale(sum({column})) AS {column}" for column in SUMS)
-    return _PERIODS.format(period=period, figures=sums, range=_RANGE, groups=groups)
-
-
-_ITEMS = {
-    Period.SESSION: _SESSIONS.format(
-        figures=", ".join(f"trim_scale({column}::numeric) AS {column}" for column in SUMS), range=_RANGE
-    ),
-    Period.DAY: _periods("day", "day"),
-    Period.WEEK: _periods(_WEEK, "week, monday"),
-    Period.MONTH: _periods("to_char(day, 'YYYY-MM') AS month", "month"),
-}
-REPORTS = {period: _REPORT.format(items=items) for period, items in _ITEMS.items()}
-
 # For the comparison with the log.
 USERS_AFTER = "SELECT user_id FROM ({}) users ORDER BY user_id LIMIT %(limit)s".format(
     " UNION ".join(
@@ -227,10 +205,12 @@ USERS_AFTER = "SELECT user_id FROM ({}) users ORDER BY user_id LIMIT %(limit)s".
         for table in ("outbox", *(f"analytics.{table}" for table in KEYS))
     )
 )
-STORED = {
-    table: f"SELECT {names(columns)} FROM analytics.{table} WHERE user_id = ANY (%(users)s)"
+READ = {
+    table: ", ".join(f"{column}::text" if column == "rep_maxima" else column for column in columns)
     for table, columns in COLUMNS.items()
 }
+"""What a SELECT of each table names to get the columns of `COLUMNS` as they are computed: JSON as text."""
+STORED = {table: f"SELECT {READ[table]} FROM analytics.{table} WHERE user_id = ANY (%(users)s)" for table in COLUMNS}
 FOLDED_EVENTS = """
 SELECT o.topic, o.seq, coalesce(o.published_seq, o.seq), o.event_id, o.user_id, o.payload
 FROM analytics.folded_trainings f
@@ -247,11 +227,12 @@ SELECT count(*) FROM (
 WHERE newest.version > coalesce(f.version, 0)
 """
 
-# For making the tables anew.
+# For making the tables anew. Marks are written there too: whose days are to be looked at is known after the fold.
+_SHADOWED = (*KEYS, "stale_users")
 MAKE_SHADOW = ";".join(
     f"DROP TABLE IF EXISTS pg_temp.{table};"
     f"CREATE TEMPORARY TABLE {table} (LIKE analytics.{table} INCLUDING DEFAULTS INCLUDING INDEXES)"
-    for table in KEYS
+    for table in _SHADOWED
 )
 UNSHADOWED = """
 SELECT o.topic, o.seq, coalesce(o.published_seq, o.seq), o.event_id, o.user_id, o.payload FROM outbox o
@@ -261,8 +242,10 @@ WHERE o.aggregate_type = 'training' AND o.seq > %(after)s AND o.version > coales
 ORDER BY o.seq LIMIT %(limit)s
 """
 ANALYSE_SHADOW = ";".join(f"ANALYZE pg_temp.{table}" for table in KEYS)
-HOLD_FOLDS = "SET LOCAL statement_timeout = 0; LOCK TABLE analytics.users IN SHARE ROW EXCLUSIVE MODE"
-DROP_SHADOW = f"ROLLBACK; DROP TABLE {', '.join(f'pg_temp.{table}' for table in KEYS)}"
+HOLD_FOLDS = (
+    "SET LOCAL statement_timeout = 0; LOCK TABLE analytics.users, analytics.stale_users IN SHARE ROW EXCLUSIVE MODE"
+)
+DROP_SHADOW = f"ROLLBACK; DROP TABLE {', '.join(f'pg_temp.{table}' for table in _SHADOWED)}"
 _SAME_KEY = {table: " AND ".join(f"s.{column} = t.{column}" for column in key) for table, key in KEYS.items()}
 REMOVE_STRANGERS = {
     table: f"""

@@ -2,10 +2,13 @@
 
 from web import (
     changes,
+    dashboard,
     exercise_history,
     exercises,
+    exports,
     groups,
     health,
+    imports,
     memberships,
     metrics,
     own_exercises,
@@ -30,9 +33,11 @@ ROUTES = (
     *own_exercises.ROUTES,
     *memberships.ROUTES,
     *groups.ROUTES,
+    *imports.ROUTES,
     *metrics.ROUTES,
+    *exports.ROUTES,
     *health.ROUTES,
 )
 
 # What the server answers.
-ALL_ROUTES = (*ROUTES, *pages(ROUTES))
+ALL_ROUTES = (*ROUTES, *pages(ROUTES), *dashboard.ROUTES)

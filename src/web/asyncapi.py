@@ -14,17 +14,20 @@ from models.events import (
     EventType,
     ExerciseEvent,
     ExerciseEventType,
+    InsightEventType,
+    LoadBandEvent,
+    PersonalRecordEvent,
     TrainingEvent,
     WorkoutEvent,
     WorkoutEventType,
 )
 from web.openapi import text
-from web.schemas import Schema, schemas
+from web.schemas import Key, Schema, schemas
 
 _INFO = """\
 Every accepted change of a training is one record on `training_events`, every accepted change of a workout one on
-`workout_events`, and whatever a user says of movements one on `exercise_events`: at least once, and in order for each
-user.
+`workout_events`, whatever a user says of movements one on `exercise_events`, and what follows from trainings one on
+`training_insights`: at least once, and in order for each user.
 
 - The key is the user's id, so that one user's events stay in one partition of each topic, in order.
 - A record may come twice: `event_id` (header `ce_id`) is the same in every copy, and so are key, value and the other
@@ -36,13 +39,17 @@ user.
 
 
 class _Channel(NamedTuple):
-    """One topic: its events' model, what each type means, and the words for it."""
+    """One topic: its events' model, or that of each type, what each type means, and the words for it."""
 
-    event: type[BaseModel]
+    event: type[BaseModel] | dict[StrEnum, type[BaseModel]]
     meaning: dict[StrEnum, str]
     about: str
     noun: str
     operation: str
+
+    def model(self, type_: StrEnum) -> type[BaseModel]:
+        """Of events of that type."""
+        return self.event[type_] if isinstance(self.event, dict) else self.event
 
 
 _CHANNELS = {
@@ -86,6 +93,24 @@ _CHANNELS = {
         "user",
         "publishExerciseEvents",
     ),
+    "training_insights": _Channel(
+        {
+            InsightEventType.PERSONAL_RECORD: PersonalRecordEvent,
+            InsightEventType.LOAD_BAND_CHANGED: LoadBandEvent,
+        },
+        {
+            InsightEventType.PERSONAL_RECORD: (
+                "An athlete set a personal record, in a training that was logged within a week. First performances, "
+                "imported history, and what comes to stand when another training is corrected or deleted are not told."
+            ),
+            InsightEventType.LOAD_BAND_CHANGED: (
+                "An athlete's load is in another band than was told last. An indicator of load, and nothing more."
+            ),
+        },
+        "What follows from trainings: personal records, and changes of the load's band.",
+        "record",
+        "publishTrainingInsights",
+    ),
 }
 _TEXT: Schema = {"type": "string"}
 _KEY: Schema = {"type": "string", "format": "uuid", "description": "The user's id."}
@@ -122,14 +147,19 @@ def _headers(channel: _Channel) -> Schema:
     }
 
 
-def _messages(channel: _Channel, event: Schema) -> Schema:
+def _messages(channel: _Channel, references: dict[Key, Schema]) -> Schema:
     return {
         str(type_): {
             "name": str(type_),
             "summary": meaning,
             "contentType": "application/json",
             "headers": _headers(channel),
-            "payload": {"allOf": [event, {"type": "object", "properties": {"event_type": {"const": str(type_)}}}]},
+            "payload": {
+                "allOf": [
+                    references[channel.model(type_), "serialization"],
+                    {"type": "object", "properties": {"event_type": {"const": str(type_)}}},
+                ]
+            },
             "bindings": {"kafka": {"key": _KEY, "bindingVersion": "0.5.0"}},
         }
         for type_, meaning in channel.meaning.items()
@@ -138,10 +168,11 @@ def _messages(channel: _Channel, event: Schema) -> Schema:
 
 def document() -> dict[str, Any]:
     """The AsyncAPI document."""
-    references, definitions = schemas([(channel.event, "serialization") for channel in _CHANNELS.values()])
+    models = dict.fromkeys(channel.model(type_) for channel in _CHANNELS.values() for type_ in channel.meaning)
+    references, definitions = schemas([(model, "serialization") for model in models])
     messages: Schema = {}
     for channel in _CHANNELS.values():
-        messages |= _messages(channel, references[channel.event, "serialization"])
+        messages |= _messages(channel, references)
     return {
         "asyncapi": "3.0.0",
         "info": {

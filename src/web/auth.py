@@ -31,6 +31,7 @@ KEYS_MAX_BYTES = 262_144
 KEY_SET_ALGORITHMS = ("RS256", "ES256")
 RSA_BITS = 2048  # at least (RFC 7518, 3.3)
 MOST_GROUPS = 100  # that a claim names
+_IMPLIED = {"admin": frozenset({"analytics"})}  # roles that go with a role
 _GROUP = re.compile(r"[^\0\ud800-\udfff]{1,200}")  # what PostgreSQL keeps as text
 # PyJWT lets Python's own errors out when the JSON of a token or of a key set is perverse.
 _BAD_TOKEN = (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError)
@@ -38,7 +39,8 @@ _BAD_TOKEN = (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError, O
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent the request: the user, the token's subject as text, and the roles that it carries.
+    """Who sent the request: the user, the token's subject as text, and the roles that it carries. An admin has the role
+    `analytics` too, which lets read everybody's derived figures.
 
     `groups` are those that the user is in, as an athlete, and `coach_of` those whose athletes the user coaches.
     """
@@ -225,7 +227,8 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     roles = claims.get("roles", [])
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         raise _unauthorized("The claim `roles` must be a list of strings.")
-    return Caller(user_id, subject, frozenset(roles), _groups(claims, "groups"), _groups(claims, "coach_of"))
+    carried = frozenset(roles).union(*(_IMPLIED.get(role, ()) for role in roles))
+    return Caller(user_id, subject, carried, _groups(claims, "groups"), _groups(claims, "coach_of"))
 
 
 def _groups(claims: Mapping[str, Any], name: str) -> frozenset[str]:

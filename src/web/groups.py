@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from analytics import load, volume
+from analytics.load_report import day_without_load, figures
 from models.errors import NotFound
+from models.group_reports import GroupLoad, GroupLoadQuery, Leaderboard, LeaderboardQuery
 from models.groups import (
     CopyResult,
     CopyResults,
@@ -16,6 +20,8 @@ from models.groups import (
     PlanResult,
     PlanResults,
 )
+from models.load import Ratio
+from storage.group_reports import LatestLoad, read_leaderboard, read_loads
 from storage.groups import Coach, Groups
 from storage.workouts import Workouts
 from web import documents
@@ -25,6 +31,8 @@ PATH = "/api/v1/training/groups/{group}"
 MOST = 100  # athletes of one request
 _COPY = "copyWorkoutToGroup"
 _PLAN = "planTrainingForGroup"
+_LEADERBOARD = "readGroupLeaderboard"
+_LOAD = "readGroupLoad"
 
 
 class GroupQuery(BaseModel):
@@ -72,6 +80,45 @@ async def plan(call: Call[GroupTraining, GroupQuery]) -> Reply:
     return documents.page(call, [item.model_dump(mode="json") for item in items], cursor)
 
 
+async def leaderboard(call: Call[None, LeaderboardQuery]) -> Reply:
+    """GET /groups/{group}/leaderboard."""
+    query = call.query
+    found = await read_leaderboard(call.services.database, _coach(call, _LEADERBOARD), query)
+    document = {
+        "metric": query.metric,
+        **{name: day for name, day in (("from", query.first), ("to", query.last)) if day is not None},
+        "as_of": found.as_of,
+        "method": {"version": volume.METHOD_VERSION, "rules": volume.RULES},
+    }
+    return _page(call, document, orjson.Fragment(found.json), found.next)
+
+
+async def loads(call: Call[None, GroupLoadQuery]) -> Reply:
+    """GET /groups/{group}/load."""
+    found = await read_loads(call.services.database, _coach(call, _LOAD), call.query)
+    method = {"name": Ratio.COUPLED, "version": load.METHOD_VERSION, "rules": load.RULES}
+    items = [{"user_id": athlete, **_latest(latest)} for athlete, latest in found.athletes]
+    return _page(call, {"as_of": found.as_of, "method": method}, items, found.next)
+
+
+def _latest(stored: LatestLoad | None) -> dict[str, Any]:
+    """The athlete's present day: rows end where no mean of days has a load any more."""
+    if stored is None:
+        return {}
+    past = stored.day.day < stored.today
+    day = day_without_load(stored.today, stored.first) if past else stored.day
+    return {"measure": stored.measure, "latest": figures(day)}
+
+
+def _page(call: Call[Any, Any], document: dict[str, Any], items: object, cursor: UUID | None) -> Reply:
+    headers = {}
+    document["items"] = items
+    if cursor is not None:
+        document["next_cursor"] = cursor
+        headers["Link"] = call.link("next", cursor=str(cursor))
+    return Reply(200, orjson.dumps(document), headers)
+
+
 async def _planned_for(call: Call[Any, GroupQuery]) -> tuple[Sequence[UUID], str | None]:
     """The athletes of this page whom the caller may plan for, and where the next page begins."""
     query = call.query
@@ -103,6 +150,11 @@ _AGAIN = (
     "For at most `limit` athletes whose membership has the scope `plan`, by their ids; `next_cursor` goes on with the "
     "others. Each has a result of its own. Where the answer is lost, or is 503, send the request again: it does what "
     "was not done and changes nothing twice."
+)
+
+_READ = (
+    "Of the athletes whose membership has the scope `read`, at most `limit`, by their ids; `next_cursor` goes on with "
+    "the others. Each athlete's list of accesses tells of it. 404 for who does not coach the group."
 )
 
 ROUTES = (
@@ -157,5 +209,35 @@ ROUTES = (
             "timezone": "Europe/Berlin",
         },
         answers={200: Answer("What became of each training", PlanResults, headers=("Link",))},
+    ),
+    Route(
+        method="GET",
+        path=f"{PATH}/leaderboard",
+        handler=leaderboard,
+        operation_id=_LEADERBOARD,
+        summary="Compare the athletes of a group",
+        description=(
+            "What the completed trainings of each athlete add up to between two local days, the greatest sum first; "
+            "athletes who logged nothing have 0. " + _READ
+        ),
+        tag="Coaching",
+        texts=frozenset({"group"}),
+        query=LeaderboardQuery,
+        answers={200: Answer("One page", Leaderboard, headers=("Link",))},
+    ),
+    Route(
+        method="GET",
+        path=f"{PATH}/load",
+        handler=loads,
+        operation_id=_LOAD,
+        summary="Read the present load of the athletes of a group",
+        description=(
+            "Each athlete's present day as the athlete's own report of load has it: acute and chronic load, the "
+            "coupled ratio, and where it stands to the target zone. " + _READ
+        ),
+        tag="Coaching",
+        texts=frozenset({"group"}),
+        query=GroupLoadQuery,
+        answers={200: Answer("One page", GroupLoad, headers=("Link",))},
     ),
 )

@@ -129,7 +129,8 @@ def _backlog(backlog: Backlog) -> Iterator[Metric]:
     yield _gauge("training_outbox_leader_known", "Whether a worker holds the lease", backlog.leader is not None)
     yield _gauge("training_outbox_epoch", "Epoch of the log's cursor", backlog.epoch)
     yield _gauge("training_outbox_months_ahead", "Partitions beyond this month's", backlog.months_ahead)
-    yield _gauge("training_fold_lag_seconds", "Age of the oldest event not folded yet", backlog.fold_lag)
+    yield _gauge("training_fold_lag_seconds", "Age of the oldest change not in all derived tables", backlog.fold_lag)
+    yield _gauge("training_stale_users", "Users whose load and records are out of date", backlog.stale_users)
     yield _gauge("training_dead_letters", "Records that could not be decoded", backlog.dead_letters)
 
 

@@ -1,6 +1,6 @@
-"""What Prometheus reads: the duration of every request, and whatever else registers itself."""
+"""What Prometheus reads: the duration of every request, and what the process takes of the machine."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -10,6 +10,8 @@ class Measures:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, processor time, descriptors: on Linux
+        GCCollector(registry=self.registry)
         self._duration = Histogram(
             "training_http_request_duration_seconds",
             "Time from a request's head to its answer, by route template",

@@ -12,7 +12,7 @@ import orjson
 
 from web import problems
 from web.problems import KINDS, Kind, ProblemDocument
-from web.routes import NDJSON, Answer, Route
+from web.routes import FORM, NDJSON, Answer, Route
 from web.schemas import Key, Schema, properties, schemas
 
 TAGS = {
@@ -22,7 +22,9 @@ TAGS = {
     "Exercises": "The catalogue of movements, which everybody may read: their progressions, names and search.",
     "Own exercises": "A user's own movements, and what the names in their trainings mean. Every change is an event.",
     "Coaching": "Whom a user lets see and plan trainings, and what they did by that.",
+    "Imports": "Bring a log of Strong, Hevy or FitNotes in, and take an import back.",
     "Metrics": "Derived figures. They follow the trainings by moments; `as_of` says how far they are.",
+    "Exports": "Derived tables of everybody for analysts, and a user's own log for other apps.",
     "Operations": "For load balancers, alerts and Prometheus.",
     "Documentation": "This description, in several forms.",
 }
@@ -58,6 +60,10 @@ RESPONSE_HEADERS: dict[str, Schema] = {
         "description": 'The next page, where there is one: `<…>; rel="next"`.',
         "schema": {"type": "string"},
     },
+    "Next-Changed-Since": {
+        "description": "What to give as `changed_since` next time, to be told what changes from now on.",
+        "schema": {"type": "integer"},
+    },
     "Location": {"description": "Where it is.", "schema": {"type": "string", "format": "uri-reference"}},
     "Retry-After": {"description": "Seconds after which to ask again.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "What is wrong with the token (RFC 6750).", "schema": {"type": "string"}},
@@ -76,7 +82,13 @@ _OF_COACHES = {
 }
 _ID: Schema = {"type": "string", "format": "uuid"}
 _TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
-_PROBLEM_HEADERS = {401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 503: ("Retry-After",)}
+_PROBLEM_HEADERS = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    412: ("ETag",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 _INFO = """\
 The system of record for training data.
 
@@ -93,8 +105,9 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     """The OpenAPI document of these routes."""
     models: dict[Key, None] = {(ProblemDocument, "serialization"): None}
     for route in routes:
-        if route.body is not None:
-            models[route.body, "validation"] = None
+        for sent in (route.body, route.form):
+            if sent is not None:
+                models[sent, "validation"] = None
         for answer in route.answers.values():
             for model in (answer.model, answer.line):
                 if model is not None:
@@ -142,7 +155,7 @@ def dispatcher_problems(route: Route) -> list[Kind]:
         kinds += [problems.FORBIDDEN]
     if route.path_parameters:
         kinds += [problems.NOT_FOUND]
-    if route.body is not None:
+    if route.body is not None or route.form is not None:
         kinds += [problems.MALFORMED, problems.TIMEOUT, problems.TOO_LARGE, problems.UNSUPPORTED]
     return [*kinds, problems.VALIDATION]
 
@@ -179,6 +192,9 @@ def _operation(route: Route, references: dict[Key, Schema]) -> tuple[Schema, Sch
         if route.body_example is not None:
             content["example"] = route.body_example
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if route.form is not None:
+        schema = references[route.form, "validation"]
+        operation["requestBody"] = {"required": True, "content": {FORM: {"schema": schema}}}
     operation["responses"] = _responses(route, references)
     return operation, definitions
 
@@ -221,7 +237,7 @@ def _response(answer: Answer, references: dict[Key, Schema]) -> Schema:
         if answer.line is not None:
             response["content"][NDJSON] = {"schema": references[answer.line, "serialization"]}
     elif answer.media != "application/json":
-        response["content"] = {answer.media: {"schema": {"type": "string"}}}
+        response["content"] = {media: {"schema": {"type": "string"}} for media in (answer.media, *answer.also)}
     return response
 
 

@@ -4,19 +4,23 @@ import asyncio
 import gzip
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
 
 from web import asyncapi, openapi
 from web.problems import KINDS
 from web.routes import JSON, Answer, Call, Handler, Reply, Route
 
 _FILES = resources.files("swagger_ui") / "static"  # of the package swagger-ui-py: nothing is asked of another host
-_HTML = "text/html; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+CSS = "text/css; charset=utf-8"
+SCRIPT = "text/javascript; charset=utf-8"
 _DAY = {"Cache-Control": "public, max-age=86400"}
-_POLICY = {
-    # Swagger UI sets styles on its elements; everything else comes from files of ours.
+# Of pages. Swagger UI and plotly set styles on their elements; everything else comes from files of this service.
+POLICY = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -72,18 +76,19 @@ def pages(routes: Sequence[Route]) -> tuple[Route, ...]:
     rest = openapi.text(openapi.document(routes))
     events = openapi.text(asyncapi.document())
     return (
-        _page("/", _redirect),
-        _page("/docs", _text(_DOCS.encode(), _HTML)),
-        _page("/docs/start.js", _text(_START.encode(), "text/javascript; charset=utf-8")),
-        _page("/docs/swagger-ui.css", _packed("swagger-ui.css", "text/css; charset=utf-8")),
-        _page("/docs/swagger-ui-bundle.js", _packed("swagger-ui-bundle.js", "text/javascript; charset=utf-8")),
-        _page("/problems", _text(_problems(), _HTML)),
-        _page("/openapi.json", _text(rest, JSON)),
-        _page("/asyncapi.json", _text(events, JSON)),
+        page("/", _redirect),
+        page("/docs", text(_DOCS.encode(), HTML, POLICY)),
+        page("/docs/start.js", text(_START.encode(), SCRIPT)),
+        page("/docs/swagger-ui.css", packed(_FILES / "swagger-ui.css", CSS, _DAY)),
+        page("/docs/swagger-ui-bundle.js", packed(_FILES / "swagger-ui-bundle.js", SCRIPT, _DAY)),
+        page("/problems", text(_problems(), HTML, POLICY)),
+        page("/openapi.json", text(rest, JSON)),
+        page("/asyncapi.json", text(events, JSON)),
     )
 
 
-def _page(path: str, handler: Handler) -> Route:
+def page(path: str, handler: Handler) -> Route:
+    """The route of a page, or of a file that one needs: for everybody, and not in the API's description."""
     return Route(
         method="GET",
         path=path,
@@ -100,26 +105,29 @@ async def _redirect(_call: Call[None, None]) -> Reply:
     return Reply(302, headers={"Location": "/docs"})
 
 
-def _text(body: bytes, media: str) -> Handler:
+def text(body: bytes, media: str, headers: Mapping[str, str] = MappingProxyType({})) -> Handler:
+    """Answers `body`, which is kept in memory."""
+
     async def handler(_call: Call[None, None]) -> Reply:
-        return Reply(200, body, _POLICY if media == _HTML else {}, media)
+        return Reply(200, body, headers, media)
 
     return handler
 
 
-def _packed(name: str, media: str) -> Handler:
+def packed(file: Traversable, media: str, headers: Mapping[str, str]) -> Handler:
+    """Answers the file, to who can read it packed by gzip.
+
+    Nothing of it is in memory before somebody asks; it is packed once, then, and kept.
+    """
+    headers = {**headers, "Vary": "Accept-Encoding"}
+    gzipped = cache(lambda: gzip.compress(file.read_bytes()))
+
     async def handler(call: Call[None, None]) -> Reply:
-        headers = {**_DAY, "Vary": "Accept-Encoding"}
         if "gzip" in call.request.headers.get("Accept-Encoding", ""):
-            return Reply(200, await asyncio.to_thread(_gzipped, name), {**headers, "Content-Encoding": "gzip"}, media)
-        return Reply(200, (_FILES / name).read_bytes(), headers, media)
+            return Reply(200, await asyncio.to_thread(gzipped), {**headers, "Content-Encoding": "gzip"}, media)
+        return Reply(200, await asyncio.to_thread(file.read_bytes), headers, media)
 
     return handler
-
-
-@cache
-def _gzipped(name: str) -> bytes:
-    return gzip.compress((_FILES / name).read_bytes())
 
 
 def _problems() -> bytes:

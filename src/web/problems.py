@@ -17,6 +17,7 @@ from models.errors import (
     NotFound,
     PreconditionFailed,
     StatusConflict,
+    TooManyRequests,
     TrainingServiceError,
     UnknownExercise,
     UnknownWorkout,
@@ -109,7 +110,12 @@ HEAD_TOO_LARGE = Kind(
 EXPECTATION_FAILED = Kind(
     "expectation-failed", 417, "The expectation cannot be met", "The header `Expect` may only say `100-continue`."
 )
-UNSUPPORTED = Kind("unsupported-media-type", 415, "Unsupported media type", "Send `Content-Type: application/json`.")
+UNSUPPORTED = Kind(
+    "unsupported-media-type",
+    415,
+    "Unsupported media type",
+    "Send `Content-Type: application/json`, and `multipart/form-data` where a file is asked for.",
+)
 VALIDATION = Kind(
     "validation",
     422,
@@ -133,6 +139,9 @@ KEY_REUSED = Kind(
     422,
     "The Idempotency-Key was used before",
     "The same key came with another request. Use a new key for a new request.",
+)
+TOO_MANY = Kind(
+    "too-many-requests", 429, "Too many requests", "Ask again after `Retry-After` seconds: `detail` names the limit."
 )
 INTERNAL = Kind("internal", 500, "Internal error", "The fault is ours. Quote `request_id` when you report it.")
 UNAVAILABLE = Kind(
@@ -162,6 +171,7 @@ KINDS: tuple[Kind, ...] = (
     UNKNOWN_EXERCISE,
     UNKNOWN_WORKOUT,
     KEY_REUSED,
+    TOO_MANY,
     HEAD_TOO_LARGE,
     INTERNAL,
     UNAVAILABLE,
@@ -179,6 +189,7 @@ _KIND_OF: tuple[tuple[type[TrainingServiceError], Kind], ...] = (
     (UnknownWorkout, UNKNOWN_WORKOUT),
     (IdempotencyKeyReused, KEY_REUSED),
     (Unprocessable, VALIDATION),
+    (TooManyRequests, TOO_MANY),
     (DatabaseUnavailable, UNAVAILABLE),
 )
 
@@ -314,6 +325,8 @@ def _of_service_error(error: TrainingServiceError) -> Problem:
     detail = str(error)
     if isinstance(error, DatabaseUnavailable):
         return unavailable(detail)
+    if isinstance(error, TooManyRequests):
+        return Problem(kind, detail, headers={"Retry-After": str(error.seconds)})
     if isinstance(error, PreconditionFailed):
         return Problem(kind, detail, headers={"ETag": f'"{error.version}"'}, more={"version": error.version})
     if isinstance(error, IdempotencyKeyReused):

@@ -20,6 +20,7 @@ QueryT = TypeVar("QueryT")
 Versions = list[int] | Literal["*"]
 
 JSON = "application/json"
+FORM = "multipart/form-data"
 NDJSON = "application/x-ndjson"  # one JSON document a line
 _QUALITY = re.compile(r"[ \t]*;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*", re.ASCII | re.IGNORECASE)
 _ENTITY_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
@@ -89,9 +90,9 @@ class Call(Generic[BodyT, QueryT]):
 class Reply:
     """An answer: `body` is sent as it is.
 
-    Or `chunks` are, each as soon as it is there, status and headers with the first: what they raise before it becomes a
-    problem, and what they raise later breaks the connection off, so that no client takes a part for the whole. They are
-    closed at once when the client goes away or reads too slowly.
+    Or `chunks` are, each as soon as it is there, status and headers with the first, until which `headers` may get more:
+    what they raise before it becomes a problem, and what they raise later breaks the connection off, so that no client
+    takes a part for the whole. They are closed at once when the client goes away or reads too slowly.
     """
 
     status: int
@@ -109,13 +110,15 @@ Handler = Callable[[Call[Any, Any]], Awaitable[Reply]]
 class Answer:
     """One documented answer of a route. `headers` are names out of `openapi.RESPONSE_HEADERS`.
 
-    `line` is the model of one line, where the answer may also be had as NDJSON.
+    `line` is the model of one line, where the answer may also be had as NDJSON. `also` are other media types that an
+    answer without a model may have.
     """
 
     description: str
     model: type[BaseModel] | None = None
     media: str = JSON
     line: type[BaseModel] | None = None
+    also: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     example: Any = None
 
@@ -130,7 +133,10 @@ class Route:
     coaches of a group do, so that one of them may call it too: the handler uses `call.user_id` then, and nothing of the
     user's but by way of the services' database.
 
-    `query` is a model of strings (unknown or repeated parameters: 422); `body` is the model of the JSON body.
+    `query` is a model of strings (unknown or repeated parameters: 422); `body` is the model of the JSON body. Or `form`
+    is that of the parts of a `multipart/form-data` body: its fields of bytes are files, the others text. Such a body
+    may have `form_bytes`, whatever others may have, and a worker holds a few of them at a time.
+
     `request_headers` are names out of `openapi.REQUEST_HEADERS`. `problems` are the handler's own; what the dispatcher
     itself may answer is added where it is documented. `probe` marks what machines ask for every few seconds: its
     successes are logged at level debug only. `hint` is added to the 405 of a method that this address does not have.
@@ -147,6 +153,8 @@ class Route:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_example: Any = None
+    form: type[BaseModel] | None = None
+    form_bytes: int = 0
     request_headers: tuple[str, ...] = ()
     problems: tuple[Kind, ...] = ()
     auth: bool = True

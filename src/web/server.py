@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from web import problems
 from web.auth import Authenticator, Caller, KeySet, fetch_from
 from web.coaching import coached
+from web.forms import Files, read_form
 from web.problems import FORBIDDEN, NOT_FOUND, TIMEOUT, TOO_LARGE, UNSUPPORTED, Problem
 from web.routes import JSON, Call, Reply, Route
 from web.services import Services
@@ -25,7 +26,9 @@ access_log = structlog.get_logger("web.access")
 
 PREFLIGHT_SECONDS = "600"  # that browsers may remember a preflight's answer
 ALLOWED_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id"
-EXPOSED_HEADERS = "ETag, Link, Location, Retry-After, X-Request-Id, Idempotent-Replayed, WWW-Authenticate"
+EXPOSED_HEADERS = (
+    "ETag, Link, Location, Next-Changed-Since, Retry-After, X-Request-Id, Idempotent-Replayed, WWW-Authenticate"
+)
 REQUEST_ID = web.RequestKey("request_id", str)
 USER = web.RequestKey("user", str)
 
@@ -79,6 +82,14 @@ class _Chunks(web.StreamResponse):
     def __init__(self, reply: Reply, chunks: AsyncGenerator[bytes, None]) -> None:
         super().__init__(status=reply.status, headers={**_HEADERS, **reply.headers, "Content-Type": reply.media})
         self.chunks = chunks
+        self._said = reply.headers
+
+    async def begin(self, request: web.Request) -> None:
+        """Send the head, if it is not sent yet."""
+        if not self.prepared:
+            for name in self._said:  # the first chunk may have said more
+                self.headers.setdefault(name, self._said[name])
+        await self.prepare(request)
 
 
 class _Server:
@@ -92,6 +103,7 @@ class _Server:
         self._patience = services.settings.web_patience
         seconds = services.settings.hsts_seconds
         self._transport_security = f"max-age={seconds}" if seconds else None
+        self._files = Files(self._patience)
 
     async def lifetime(self, _app: web.Application) -> AsyncIterator[None]:
         """Holds the client that reads the key set, where there is one, and ends what is under way at a stop."""
@@ -142,7 +154,12 @@ class _Server:
             names = _names(request, route.texts) if route.texts else {}
             query = _query(request, route.query)
             body = None if route.body is None else await _body(request, route.body, self._patience)
-            return await route.handler(Call(services, request, request[REQUEST_ID], path, names, query, body, caller))
+            call = Call(services, request, request[REQUEST_ID], path, names, query, body, caller)
+            if route.form is None:
+                return await route.handler(call)
+            async with self._files.place():
+                call.body = await read_form(request, route.form, route.form_bytes, self._patience)
+                return await route.handler(call)
 
         async def answer(request: web.Request) -> web.StreamResponse:
             caller = await self._caller(request) if route.auth else None
@@ -251,11 +268,11 @@ class _Server:
     async def _pump(self, request: web.Request, response: _Chunks) -> None:
         async with aclosing(response.chunks) as chunks:
             async for chunk in chunks:
-                await self._in_time(response.prepare(request))
+                await self._in_time(response.begin(request))
                 if request.method == "HEAD":
                     break
                 await self._in_time(response.write(chunk))
-        await self._in_time(response.prepare(request))
+        await self._in_time(response.begin(request))
         await self._in_time(response.write_eof())
 
     async def _in_time(self, writing: Awaitable[object]) -> None:

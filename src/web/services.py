@@ -10,6 +10,7 @@ from typing import TypeVar
 from models.errors import DatabaseUnavailable, UnknownExercise
 from models.exercises import Catalogue
 from settings import Settings
+from storage.access import Guarded
 from storage.database import Database
 from storage.exercises import Mark, read_catalogue, read_mark
 from web.measures import Measures
@@ -75,7 +76,8 @@ class CatalogueCache:
 class Services:
     """What handlers work with.
 
-    `wake` tells the relay that something was written; it is called after the commit and never blocks.
+    `wake` tells the relay that something was written, `wake_imports` the worker's importer that there is a job; they
+    are called after the commit and never block.
     """
 
     settings: Settings
@@ -84,3 +86,15 @@ class Services:
     watch: Watch
     measures: Measures
     wake: Callable[[], None]
+    replica: Database | None = None
+    wake_imports: Callable[[], None] = lambda: None
+
+    @property
+    def reading(self) -> Database:
+        """Where metrics and exports are read: the replica, where there is one, and the primary in its place while it
+        cannot be had. What is read may be moments old.
+
+        The primary (`database`) is for who waits for a change of theirs (`at_least`), and it is what a coach is given
+        here, whose reads write the log of accesses.
+        """
+        return self.database if self.replica is None or isinstance(self.database, Guarded) else self.replica

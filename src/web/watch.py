@@ -52,7 +52,8 @@ class Backlog:
 
     depth: int = 0  # rows of the log that are not published yet
     relay_lag: float = 0.0  # age of the oldest of these, seconds
-    fold_lag: float = 0.0  # age of the oldest row of the log that is not folded yet, seconds
+    fold_lag: float = 0.0  # age of the oldest change that is not in all derived tables yet, seconds
+    stale_users: int = 0  # users whose load and records are to be computed anew
     leader: str | None = None  # who holds the relay's lease
     quarantined: int = 0  # aggregates that are held back
     dead_letters: int = 0  # events that could not be decoded

@@ -28,6 +28,7 @@ async def following(folder: Path, bootstrap: str, topics: Sequence[str], *option
         "TRAINING_EVENTS_TOPIC": topics[0],
         "TRAINING_WORKOUT_EVENTS_TOPIC": topics[1],
         "TRAINING_EXERCISE_EVENTS_TOPIC": topics[2],
+        "TRAINING_INSIGHTS_TOPIC": topics[3],
     }
     command = [sys.executable, "-m", "cli", "events", *options]
     process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=folder, stdout=PIPE, stderr=PIPE)
@@ -64,11 +65,12 @@ async def test_all_records_of_a_user_then_what_comes_until_ctrl_c(
     broker: KafkaAddress, topic: str, make_topic: Callable[[int], Awaitable[str]], tmp_path: Path
 ) -> None:
     me, other = str(uuid4()).encode(), str(uuid4()).encode()
-    workouts, exercises = await make_topic(4), await make_topic(4)
+    workouts, exercises, insights = await make_topic(4), await make_topic(4), await make_topic(4)
     await produce(broker, topic, [(me, b'{"n": 1}'), (other, b'{"n": 2}'), (me, b'{"n": 3}')])
     options = ("--from-beginning", "--user", me.decode())
-    async with following(tmp_path, broker.bootstrap, (topic, workouts, exercises), *options) as process:
-        assert await said(process) == f"Following {topic}, {workouts} and {exercises}; Ctrl-C ends it.\n"
+    topics = (topic, workouts, exercises, insights)
+    async with following(tmp_path, broker.bootstrap, topics, *options) as process:
+        assert await said(process) == f"Following {topic}, {workouts}, {exercises} and {insights}; Ctrl-C ends it.\n"
         lines = [await shown(process), await shown(process)]
         await produce(broker, topic, [(other, b'{"n": 4}'), (me, b'{"n": 5}')])
         lines.append(await shown(process))
@@ -76,11 +78,13 @@ async def test_all_records_of_a_user_then_what_comes_until_ctrl_c(
         lines.append(await shown(process))
         await produce(broker, exercises, [(me, b'{"n": 8}')])
         lines.append(await shown(process))
+        await produce(broker, insights, [(me, b'{"n": 9}')])
+        lines.append(await shown(process))
         process.send_signal(signal.SIGINT)
         out, error = await asyncio.wait_for(process.communicate(), 10)
     assert (process.returncode, out, error) == (130, b"", b"")
-    assert [line["value"] for line in lines] == [{"n": 1}, {"n": 3}, {"n": 5}, {"n": 7}, {"n": 8}]
-    assert [line["topic"] for line in lines] == [topic, topic, topic, workouts, exercises]
+    assert [line["value"] for line in lines] == [{"n": n} for n in (1, 3, 5, 7, 8, 9)]
+    assert [line["topic"] for line in lines] == [topic, topic, topic, workouts, exercises, insights]
     assert {line["key"] for line in lines} == {me.decode()}
     assert lines[0]["headers"] == {"ce_type": "training_created"}
 
@@ -88,8 +92,8 @@ async def test_all_records_of_a_user_then_what_comes_until_ctrl_c(
 async def test_a_topic_that_is_not_there_is_waited_for_and_not_made(
     broker: KafkaAddress, make_topic: Callable[[int], Awaitable[str]], tmp_path: Path
 ) -> None:
-    topic, workouts, exercises = f"test_{uuid4().hex}", await make_topic(3), await make_topic(3)
-    topics = (topic, workouts, exercises)
+    topic, *others = f"test_{uuid4().hex}", await make_topic(3), await make_topic(3), await make_topic(3)
+    topics = (topic, *others)
     async with following(tmp_path, broker.bootstrap, topics, "--from-beginning") as process:
         assert await said(process) == f"There is no topic {topic} yet; waiting for it.\n"
         admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
@@ -99,14 +103,17 @@ async def test_a_topic_that_is_not_there_is_waited_for_and_not_made(
             await admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1)])
         finally:
             await admin.close()
-        assert await said(process) == f"Following {topic}, {workouts} and {exercises}; Ctrl-C ends it.\n"
+        workouts, exercises, insights = others
+        assert await said(process) == f"Following {topic}, {workouts}, {exercises} and {insights}; Ctrl-C ends it.\n"
         await produce(broker, topic, [(b"k", b'{"n": 1}')])
         assert (await shown(process))["value"] == {"n": 1}
 
 
 async def test_a_broker_that_is_away_is_said_in_one_line(tmp_path: Path) -> None:
     address = f"{LOOPBACK}:{free_port()}"
-    async with following(tmp_path, address, ("training_events", "workout_events", "exercise_events")) as process:
+    async with following(
+        tmp_path, address, ("training_events", "workout_events", "exercise_events", "training_insights")
+    ) as process:
         _, error = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 1
     assert error.decode().startswith(f"training: No broker answers at {address}: ")

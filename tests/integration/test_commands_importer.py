@@ -1,4 +1,4 @@
-"""`training import strong` against an API that is slow, away, cut off, or of another opinion."""
+"""`training import` against an API that is slow, away, cut off, or of another opinion."""
 
 import asyncio
 import contextlib
@@ -14,8 +14,9 @@ import cli
 from commands.environment import CommandError
 from commands.importer import IN_FLIGHT, Importer, Outcome
 from embedded.process import LOOPBACK, free_port
+from models.foreign_logs import Session
 from models.sets import Unit
-from models.strong import Session, read_strong
+from models.strong import read_strong
 from models.trainings import TrainingCreate
 
 HEADER = "Date,Workout Name,Duration,Exercise Name,Set Order,Weight,Reps,Distance,Seconds,Notes,Workout Notes,RPE\n"
@@ -291,6 +292,33 @@ async def test_the_command_imports_and_imports_again(tmp_path: Path, capsys: pyt
     assert "created 1, already there 6, in conflict 0, failed 0, held back 1" in said.out
     assert "line 9, Weight: 'x' is no number" in said.err
     assert [body.timezone for body in api.stored.values()] == ["Europe/Vienna"] * 7
+
+
+HEVY = """\
+title,start_time,exercise_title,set_index,set_type,weight_lbs,reps
+Legs,"1 Mar 2021, 18:00",Squat,0,normal,225,5
+"""
+FITNOTES = "Date,Exercise,Category,Weight,Weight Unit,Reps\n2021-03-01,Squat, low bar,Legs,100,kgs,5\n"
+
+
+@pytest.mark.parametrize("format_", ["strong", "hevy", "fitnotes"])
+async def test_the_command_finds_the_format_or_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], format_: str
+) -> None:
+    api = Api()
+    file = tmp_path / "log.csv"
+    file.write_text({"strong": log(1), "hevy": HEVY, "fitnotes": FITNOTES}[format_])
+    command = ["import", "log", str(file), "--api", api.url, "--token", "t"]
+    async with api.serving():
+        assert await asyncio.to_thread(cli.main, command) == 0
+        assert await asyncio.to_thread(cli.main, [*command, "--format", format_]) == 0
+        other = "hevy" if format_ == "strong" else "strong"
+        assert await asyncio.to_thread(cli.main, [*command, "--format", other]) == 1
+    said = capsys.readouterr()
+    assert [f"created {made}, already there {1 - made}" in said.out for made in (1, 0)] == [True, True]
+    assert f"no export of {other.title()}'s" in said.err
+    (source_id,) = api.stored
+    assert source_id.startswith(f"{format_}:2021-03-01")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 import cli
 import settings
+from agents.insights import InsightsFold
 from agents.volume import VolumeFold
 from commands import environment
 from models.exercises import Catalogue
@@ -19,6 +20,7 @@ from storage.trainings import Author, Trainings
 from tests.support.bodies import create_body, squat
 from tests.support.brokers import KafkaAddress
 from tests.support.databases import DatabaseUrls
+from tests.support.insights import INSIGHTS
 from tests.support.load import until
 from tests.support.topic import read_topic
 
@@ -100,6 +102,7 @@ async def test_what_was_published_is_replayed(
     monkeypatch.setenv("TRAINING_EVENTS_TOPIC", topic)
     monkeypatch.setenv("TRAINING_WORKOUT_EVENTS_TOPIC", f"{topic}_workouts")
     monkeypatch.setenv("TRAINING_EXERCISE_EVENTS_TOPIC", f"{topic}_exercises")
+    monkeypatch.setenv("TRAINING_INSIGHTS_TOPIC", f"{topic}_insights")
     ids = await write(db, 3)
     relay = OutboxService(settings.Settings(), db, on_topic_made_anew=VolumeFold(db, topic).catch_up)
     await relay.start()
@@ -154,9 +157,10 @@ def test_what_is_to_be_settled_must_be_said(argv: list[str], capsys: pytest.Capt
 async def test_tables_that_are_the_fold_of_the_log(db: Database, capsys: pytest.CaptureFixture[str]) -> None:
     await write(db, 3)
     await VolumeFold(db, TOPIC).fold_log()
+    await InsightsFold(db, INSIGHTS).run_due()
     assert await run("analytics", "verify") == 0
     assert capsys.readouterr().out == (
-        "1 users, 3 trainings compared: 0 rows differ, 0 trainings or names have events that are not folded yet.\n"
+        "1 users, 3 trainings compared: 0 rows differ, 0 trainings, names or users wait for the agents.\n"
     )
 
 
@@ -165,6 +169,7 @@ async def test_rows_that_differ_are_shown_and_a_rebuild_mends_them(
 ) -> None:
     ids = await write(db, 3)
     await VolumeFold(db, TOPIC).fold_log()
+    await InsightsFold(db, INSIGHTS).run_due()
     await db.execute("UPDATE analytics.exercise_volume SET reps = 11 WHERE training_id = %s", [ids[0]])
     await db.execute("DELETE FROM analytics.exercise_volume WHERE training_id = %s", [ids[1]])
     await db.execute("UPDATE analytics.daily_volume SET day = day + 1")
@@ -190,12 +195,15 @@ async def test_what_is_not_folded_yet_is_waited_for(db: Database, capsys: pytest
     await write(db, 3)
     assert await run("analytics", "verify") == 1
     said = capsys.readouterr()
-    assert said.out.endswith("0 rows differ, 3 trainings or names have events that are not folded yet.\n")
+    assert said.out.endswith("0 rows differ, 3 trainings, names or users wait for the agents.\n")
     assert "--wait SECONDS" in said.err
     verifying = asyncio.create_task(run("analytics", "verify", "--wait", "20"))
     await asyncio.sleep(0.3)
     assert not verifying.done()
     await VolumeFold(db, TOPIC).fold_log()
+    await asyncio.sleep(0.3)
+    assert not verifying.done()  # load and records are not computed
+    await InsightsFold(db, INSIGHTS).run_due()
     assert await verifying == 0
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 import agents.volume
+from agents.insights import InsightsFold
 from agents.volume import VolumeFold
 from models.exercises import Catalogue
 from storage.database import Database
@@ -14,6 +15,7 @@ from storage.fold_state import advance, read_freshness, read_unfolded
 from tests.support.athletes import TOPIC, Athlete, published
 from tests.support.bodies import squat
 from tests.support.databases import DatabaseUrls
+from tests.support.insights import INSIGHTS
 from tests.support.log import append
 
 
@@ -63,10 +65,14 @@ async def test_freshness(db: Database, athlete: Athlete, volume: VolumeFold) -> 
     assert (behind.behind, behind.folded_seq, behind.as_of) == (3, events[0].offset - 1, accepted[0])
     assert behind.lag_seconds > 0
     await volume.fold_records([events[0], events[2]])
+    marked = await read_freshness(db)
+    assert (marked.as_of, marked.stale_users) == (accepted[0], 1)  # load and records lack it
+    await InsightsFold(db, INSIGHTS).run_due()
     gap = await read_freshness(db)
     assert (gap.behind, gap.folded_seq, gap.log_seq) == (1, events[0].offset, events[2].offset)
     assert gap.as_of == accepted[1]
     await volume.fold_records([events[1]])
+    await InsightsFold(db, INSIGHTS).run_due()
     done = await read_freshness(db)
     assert (done.behind, done.folded_seq, done.lag_seconds) == (0, events[2].offset, 0)
     assert done.as_of > accepted[2]

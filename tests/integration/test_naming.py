@@ -20,16 +20,17 @@ from agents.volume import VolumeFold
 from agents.volume_audit import rebuild, verify
 from models.errors import Conflict, DatabaseUnavailable, NotFound, UnknownExercise
 from models.exercises import Catalogue
-from models.metrics import Period
+from models.reports import VolumeQuery
 from storage.database import Database, Row
 from storage.exercises import read_catalogue
 from storage.fold_state import LoggedEvent, advance, read_freshness
-from storage.volume import read_report
+from storage.reports import read_volume
 from storage.volume_statements import KEYS
 from tests.support import names
 from tests.support.athletes import TOPIC, Athlete, Batch, published
 from tests.support.bodies import squat
 from tests.support.databases import DatabaseUrls
+from tests.support.insights import verified
 from tests.support.load import until
 from tests.support.names import Namer, told
 
@@ -82,7 +83,7 @@ async def day_load(db: Database) -> list[Row]:
 
 
 async def assert_folded(db: Database) -> None:
-    seen = await verify(db)
+    seen = await verified(db)
     assert seen.differences == []
     assert seen.behind == 0
 
@@ -290,6 +291,7 @@ async def test_what_fails_is_tried_again_in_place_and_is_behind_meanwhile(
     monkeypatch.setattr(agents.folding, "FIRST_PAUSE", 0.001)
     await athlete.create(bodyweight_kg=100, exercises=[free("push ups")])
     await volume.fold_log()
+    assert (await verified(db)).ok
     await namer.means("push ups", PUSH_UP)
     (accepted,) = [
         row[0] for row in await db.all("SELECT rfc3339(created_at) FROM outbox WHERE topic = %s", [names.TOPIC])
@@ -305,7 +307,7 @@ async def test_what_fails_is_tried_again_in_place_and_is_behind_meanwhile(
         seen = await verify(db)
         assert (seen.differences, seen.behind) == ([], 1)
         assert (await read_freshness(db)).behind == 1
-        assert (await read_report(db, athlete.user_id, Period.DAY, None, None, limit=10)).as_of == accepted
+        assert (await read_volume(db, athlete.user_id, VolumeQuery(), limit=10)).as_of == accepted
         if attempts == 1:
             raise DatabaseUnavailable("PostgreSQL cannot be reached right now.")
         if attempts == 2:
@@ -317,7 +319,7 @@ async def test_what_fails_is_tried_again_in_place_and_is_behind_meanwhile(
     assert batch.acknowledged
     assert (attempts, volume.naming.health.failures) == (3, 2)
     assert (await read_freshness(db)).behind == 0
-    assert (await read_report(db, athlete.user_id, Period.DAY, None, None, limit=10)).as_of != accepted
+    assert (await read_volume(db, athlete.user_id, VolumeQuery(), limit=10)).as_of != accepted
     assert await day_load(db) == [("2026-01-05", 640, 1)]
     await assert_folded(db)
 
@@ -450,6 +452,7 @@ async def test_a_rebuild_makes_names_and_what_they_change(
         await namer.means(name, PUSH_UP)
     await namer.means_nothing("b")
     await volume.fold_log()
+    assert (await verified(db)).ok
     right = await contents(db)
     assert set((await rebuild(db)).changed.values()) == {0}
     await db.execute(
@@ -587,7 +590,7 @@ async def test_any_story_delivered_in_any_way(
             some, records = records[: (size := draw.randint(1, 4))], records[size:]
             await fold.naming.fold_records([event for event in some if event.topic == names.TOPIC])
             await fold.fold_records([event for event in some if event.topic == TOPIC])
-        assert (await verify(other)).differences == []
+        assert (await verified(other)).differences == []
 
     async with asyncio.TaskGroup() as tasks:
         for step in [("create", 0, [("push ups", None), ("Dips", None)]), ("means", "dips", PUSH_UP), *steps]:

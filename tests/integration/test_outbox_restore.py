@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 from agents.volume import VolumeFold
-from agents.volume_audit import verify
 from models.trainings import TrainingUpdate, exercises_json
 from storage.database import Database
 from storage.exercises import read_catalogue
@@ -17,6 +16,7 @@ from storage.trainings import Author, Trainings
 from tests.support.athletes import TOPIC
 from tests.support.bodies import create_body, squat, update_body
 from tests.support.databases import Databases
+from tests.support.insights import verified
 from tests.support.invariants import compare, read_log
 from tests.support.load import until
 from tests.support.own_exercises import Namer, folded_events
@@ -85,12 +85,18 @@ class Places:
         self.topic = MemoryTopic()
         self.workouts = MemoryTopic()
         self.exercises = MemoryTopic()
+        self.insights = MemoryTopic()
         self.open: list[Place] = []
 
     async def at(self, name: str) -> Place:
         urls = self._databases.urls(name)
         relay = RelayProcess(
-            urls.worker, self.topic, f"relay-{len(self.open)}", workouts=self.workouts, exercises=self.exercises
+            urls.worker,
+            self.topic,
+            f"relay-{len(self.open)}",
+            workouts=self.workouts,
+            exercises=self.exercises,
+            insights=self.insights,
         )
         place = Place(name, urls.owner, Database(urls.worker, pool_size=2), relay, [])
         relay.relay._on_topic_made_anew = place.made_anew.append
@@ -174,7 +180,7 @@ async def test_what_was_published_comes_back_and_what_was_written_since_comes_af
     assert len(places.topic.records) == 4 + 6 + 2
 
     await VolumeFold(now.database, TOPIC).catch_up()
-    assert (await verify(now.database)).ok
+    assert (await verified(now.database)).ok
     assert await now.update(changed, [3], title="fourth") == 4
     await now.relay.relay.drain()
     assert compare(read_log(now.owner, TOPIC), places.topic.records).violations == ()
@@ -346,7 +352,7 @@ async def test_lost_workouts_come_back_and_so_do_the_trainings_made_from_them(
     for topic, records in ((TOPIC, places.topic.records), (WORKOUTS, places.workouts.records)):
         assert set(read_log(now.owner, topic)) == {record.event_id for record in records}
     await VolumeFold(now.database, TOPIC).catch_up()
-    assert (await verify(now.database)).ok
+    assert (await verified(now.database)).ok
 
 
 async def test_a_workout_and_a_training_of_one_id_come_back_each_as_itself(
@@ -420,7 +426,7 @@ async def test_what_was_aimed_at_reopened_and_restored_comes_back(places: Places
     completed = await now.database.all("SELECT id FROM trainings WHERE completed_at IS NOT NULL")
     assert completed == [(restored,)]
     await VolumeFold(now.database, TOPIC).catch_up()
-    assert (await verify(now.database)).ok
+    assert (await verified(now.database)).ok
 
 
 async def test_lost_names_come_back_and_what_was_said_since_comes_after_them(

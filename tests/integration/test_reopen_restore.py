@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.volume import VolumeFold
-from agents.volume_audit import verify
 from storage.database import Database
 from tests.support.api import User
 from tests.support.athletes import TOPIC, published
 from tests.support.bodies import squat, uuid
+from tests.support.insights import verified
 from tests.support.web import Client, make_settings, serve
 from web.api import ROUTES
 
@@ -207,7 +207,7 @@ async def test_any_sequence_is_told_and_folded_whatever_the_order_of_delivery(
         size = draw.randint(1, len(delivered))
         await fold.fold_records(delivered[:size])
         delivered = delivered[size:]
-    seen = await verify(db)
+    seen = await verified(db)
     assert (seen.differences, seen.behind) == ([], 0)
     rows = await db.all("SELECT FROM analytics.session_volume WHERE training_id = %s", [training["id"]])
     assert len(rows) == (status == "COMPLETED" and not deleted)
@@ -236,4 +236,4 @@ async def test_what_is_aimed_at_and_not_done_changes_no_derived_row(db: Database
         found.append([await db.all(sql, [other.user_id]) for sql in tables])
     assert found[0] == found[1]
     assert [len(rows) for rows in found[0]] == [1, 1, 1]
-    assert (await verify(db)).ok
+    assert (await verified(db)).ok

@@ -16,12 +16,12 @@ import psycopg2.errors
 import pytest
 
 from agents.volume import VolumeFold
-from agents.volume_audit import verify
 from embedded.worker import Worker
 from storage.database import Database
 from tests.support.bodies import squat
 from tests.support.brokers import KafkaAddress
 from tests.support.databases import DatabaseUrls
+from tests.support.insights import verified
 from tests.support.load import until
 from tests.support.topic import read_topic
 from tests.support.web import Client, bearer, serve
@@ -174,7 +174,7 @@ async def test_cascade_operations(people: Callable[[], Person], db: Database) ->
     assert restored["exercises"] == session["exercises"]
     await VolumeFold(db, "training_events").fold_log()
     assert len((await one.ask("GET", one.volume))["items"]) == 1
-    assert (await verify(db)).ok
+    assert (await verified(db)).ok
 
 
 async def test_referential_integrity(people: Callable[[], Person], db: Database, database_urls: DatabaseUrls) -> None:
@@ -263,7 +263,7 @@ async def test_edge_cases(people: Callable[[], Person], db: Database) -> None:
     found = (await one.ask("GET", f"{one.sessions}?from=1999-03-01&to=1999-03-01"))["items"]
     assert [item["date"] for item in found] == past[1:2]
     await VolumeFold(db, "training_events").fold_log()
-    seen = await verify(db)
+    seen = await verified(db)
     assert (seen.ok, seen.trainings) == (True, 9)
     days = (await one.ask("GET", one.volume))["items"]
     assert [(day["day"], day["sessions"], day["sets"]) for day in days] == [
@@ -358,14 +358,14 @@ async def test_a_workout_is_made_versioned_instantiated_performed_and_corrected(
 
         # The topics hold exactly that, in order, and the tables are its fold.
         async def behind() -> bool:
-            return (await verify(db)).ok and bool((await one.ask("GET", one.volume))["items"])
+            return (await verified(db)).ok and bool((await one.ask("GET", one.volume))["items"])
 
         await until(behind, 30, "it is published and folded")
         environment = worker.environment
         for topic, items in (("EVENTS", history), ("WORKOUT_EVENTS", versions)):
             records = await read_topic(broker.bootstrap, environment[f"TRAINING_{topic}_TOPIC"])
             assert [record.event for record in records] == [item["event"] for item in items]
-        seen = await verify(db)
+        seen = await verified(db)
         assert (seen.ok, seen.trainings, seen.different, seen.behind) == (True, 1, 0, 0)
         (day,) = (await one.ask("GET", one.volume))["items"]
         assert (day["sets"], day["reps"], day["external_load_kg"], day["hold_seconds"]) == (6, 24, 60, 95)

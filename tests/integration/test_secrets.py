@@ -70,6 +70,7 @@ def test_secrets_are_in_no_log_and_no_answer(workers: Callable[..., Worker], tmp
         jwt_secret=secret,
         log_level="debug",
         database_listen_url=_url("listen"),
+        replica_url=_url("replica"),
         pool_timeout=0.5,
         kafka_security_protocol="SASL_PLAINTEXT",
         kafka_sasl_mechanism="PLAIN",
@@ -109,6 +110,7 @@ def test_secrets_are_in_no_log_and_no_answer(workers: Callable[..., Worker], tmp
         ("database_url", f"postgresql://u:x@127.0.0.1:{MARK}/db"),
         ("database_owner_url", f"host=x {MARK}"),
         ("database_listen_url", f"host=x port={MARK}"),
+        ("replica_url", f"host=x port={MARK}"),
         ("pool_size", MARK),
     ],
 )
@@ -143,10 +145,11 @@ def test_every_setting_that_may_hold_a_secret_is_hidden() -> None:
         database_url=_url("worker"),
         database_owner_url=_url("owner"),
         database_listen_url=_url("listen"),
+        replica_url=_url("replica"),
         jwt_secret=f"{MARK}, with 32 bytes at least, or more",
     )
     assert MARK not in repr(given) + str(given) + str(given.model_dump()) + given.model_dump_json()
-    telling = ("secret", "password", "token", "database_url", "owner_url", "listen_url", "credential")
+    telling = ("secret", "password", "token", "database_url", "owner_url", "listen_url", "replica_url", "credential")
     for name, field in Settings.model_fields.items():
         if any(part in name for part in telling) and not name.endswith(("_file", "_endpoint_url")):
             assert SecretStr in (field.annotation, *getattr(field.annotation, "__args__", ())), name

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 import agents.folding
 import agents.volume
 from agents.volume import VolumeFold
-from agents.volume_audit import verify
 from analytics.volume import fold
 from chaos.by_record import BY_RECORD
 from models.errors import DatabaseUnavailable, NotFound, StatusConflict
@@ -30,6 +29,7 @@ from storage.volume import fold_into
 from tests.support.athletes import TOPIC, Athlete, Batch, published
 from tests.support.bodies import squat, trainings
 from tests.support.databases import DatabaseUrls
+from tests.support.insights import verified
 
 SLUGS = ("knee-push-up", "wall-push-up", "pistol-squat")  # of the second the catalogue knows no fraction
 TABLES = ("folded_trainings", "exercise_volume", "daily_volume")
@@ -74,7 +74,7 @@ async def assert_as_recorded(database: Database) -> None:
 
 async def assert_folded(database: Database) -> None:
     """I6 and I7, in a system at rest."""
-    seen = await verify(database)
+    seen = await verified(database)
     assert seen.differences == []
     assert seen.behind == 0
     await assert_as_recorded(database)

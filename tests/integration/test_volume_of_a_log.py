@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from agents.volume import VolumeFold
-from agents.volume_audit import verify
 from models.exercises import Catalogue
+from models.foreign_logs import Session
 from models.sets import Unit
-from models.strong import Session, read_strong
+from models.strong import read_strong
 from storage.database import Database
 from tests.support.athletes import TOPIC, Athlete
+from tests.support.insights import verified
 from tests.support.strong import log_file, totals
 
 
@@ -34,7 +35,7 @@ async def test_the_tables_are_what_the_file_adds_up_to(db: Database, tmp_path: P
     for session in sessions(path):
         await athlete.create_body(session.body)
     await VolumeFold(db, TOPIC).fold_log()
-    assert (await verify(db)).ok
+    assert (await verified(db)).ok
     expected = totals(path)
     months = await loads(db, "SELECT month, external_load_kg FROM analytics.monthly_volume")
     weeks = await loads(db, "SELECT week, external_load_kg FROM analytics.weekly_volume")

@@ -7,11 +7,14 @@ import pytest
 
 import web.metrics
 from agents.volume import VolumeFold
-from models.metrics import DayItem, MonthItem, SessionItem, VolumeReport, WeekItem
+from analytics.volume import METHOD_VERSION
+from models.reports import CategoryItem, DayItem, MonthItem, MuscleItem, SessionItem, VolumeReport, WeekItem
 from storage.database import Database
 from storage.exercises import read_catalogue
 from tests.support.athletes import TOPIC, Athlete, published
 from tests.support.bodies import squat
+from tests.support.reports import METRICS, faults
+from tests.support.reports import report as read_report
 from tests.support.web import Client, bearer, serve
 from web.metrics import ROUTES
 
@@ -35,13 +38,7 @@ def volume(db: Database) -> VolumeFold:
 
 
 async def report(client: Client, athlete: Athlete, **query: str) -> dict[str, Any]:
-    """The report, checked against its model."""
-    url = f"/api/v1/training/users/{athlete.user_id}/metrics/volume"
-    answer = await client.get(url, params=query, headers=bearer(athlete.user_id))
-    assert answer.status == 200, await answer.text()
-    VolumeReport.model_validate_json(await answer.read(), strict=True, extra="forbid")
-    document: dict[str, Any] = await answer.json()
-    return document
+    return await read_report(client, athlete, "volume", VolumeReport, **query)
 
 
 async def test_every_period(client: Client, athlete: Athlete, volume: VolumeFold) -> None:
@@ -67,7 +64,7 @@ async def test_every_period(client: Client, athlete: Athlete, volume: VolumeFold
     months = [MonthItem.model_validate(item) for item in items["month"]]
     assert [(month.month, month.sessions) for month in months] == [("2026-01", 3), ("2026-02", 1)]
     assert found["day"]["user_id"] == str(athlete.user_id)
-    assert found["day"]["method"]["version"] == 2
+    assert found["day"]["method"]["version"] == METHOD_VERSION
 
 
 async def test_numbers_are_exact_and_what_is_unknown_is_absent(
@@ -76,7 +73,7 @@ async def test_numbers_are_exact_and_what_is_unknown_is_absent(
     await athlete.create(date="2026-01-05T12:00:00Z", exercises=[squat(weight=102.5, reps=3)])
     await athlete.create(date="2026-01-06T12:00:00Z", exercises=[HALF], bodyweight_kg=80.5, session_rpe=6.5)
     await volume.fold_log()
-    url = f"/api/v1/training/users/{athlete.user_id}/metrics/volume"
+    url = METRICS.format(athlete.user_id, "volume")
     text = await (await client.get(url, headers=bearer(athlete.user_id))).text()
     assert '"external_load_kg":307.5,' in text
     assert '"external_load_kg":3.401942775,' in text  # 2.5 lb, three times
@@ -104,6 +101,73 @@ async def test_a_range_is_of_local_days_and_cuts_weeks(client: Client, athlete: 
             assert {name: found[name] for name in ("from", "to") if name in found} == query
     found = await report(client, athlete, period="week", **{"from": "2026-01-07"})
     assert [(item["week"], item["reps"]) for item in found["items"]] == [("2026-W02", 2)]
+
+
+# Work: 30 repetitions of strength; of skill 30 s, which are 10 units.
+SKILL = [
+    {"name": "Push-up", "exercise": "push-up", "sets": [{"reps": 10}, {"reps": 12, "tempo": "1-0-1-0"}, {"reps": 8}]},
+    {"name": "Planche", "exercise": "tuck-planche", "sets": [{"duration_seconds": 12}, {"duration_seconds": 18}]},
+    {"name": "Carry", "sets": [{"reps": 1, "weight": 40}]},
+]
+
+
+async def test_a_session_has_its_metrics_and_all_periods_the_work(
+    db: Database, client: Client, athlete: Athlete, volume: VolumeFold
+) -> None:
+    for day, more in ((5, {"duration_seconds": 2400}), (6, {})):
+        await athlete.create(date=f"2026-01-0{day}T12:00:00Z", exercises=SKILL, **more)
+    await volume.fold_log()
+    timed, untimed = (await report(client, athlete, period="session"))["items"]
+    difficulty = dict(await db.all("SELECT slug, difficulty FROM catalogue WHERE slug IN ('push-up', 'tuck-planche')"))
+    intensity = (30 * difficulty["push-up"] + 10 * difficulty["tuck-planche"]) / 40
+    assert (
+        timed["metrics"]
+        == untimed["metrics"]
+        == {
+            "total_reps": 31,
+            "total_time_under_tension": 54,
+            "skill_work_volume": 10,
+            "strength_volume": 30,
+            "estimated_intensity": intensity,
+        }
+    )
+    assert timed["density"] == 41 / 40  # of all work, in 40 minutes
+    assert "density" not in untimed
+    assert 0.5 <= timed["relative_intensity"] < 1
+    for period in ("day", "week", "month"):
+        items = (await report(client, athlete, period=period))["items"]
+        assert sum(item["skill_work"] for item in items) == 20
+        assert sum(item["strength_work"] for item in items) == 60
+
+
+async def test_weeks_are_told_apart_by_category_and_by_muscle(
+    client: Client, athlete: Athlete, volume: VolumeFold
+) -> None:
+    for day in ("2026-01-05", "2026-01-11", "2026-01-12"):
+        await athlete.create(date=f"{day}T12:00:00Z", exercises=SKILL)
+    await volume.fold_log()
+    found = await report(client, athlete, period="week", by="category")
+    assert found["by"] == "category"
+    weeks = [CategoryItem.model_validate(item) for item in found["items"]]
+    assert [(week.week, week.category, week.sets, week.work) for week in weeks] == [
+        ("2026-W02", "Push", 6, 60),
+        ("2026-W02", "Skill", 4, 20),
+        ("2026-W02", None, 2, 2),
+        ("2026-W03", "Push", 3, 30),
+        ("2026-W03", "Skill", 2, 10),
+        ("2026-W03", None, 1, 1),
+    ]
+    found = await report(client, athlete, period="week", by="muscle", **{"from": "2026-01-12"})
+    sets = {item.muscle: item.sets for item in map(MuscleItem.model_validate, found["items"])}
+    # Primary of both; of the push-up alone; and primary of one, secondary of neither.
+    assert (sets["chest"], sets["triceps"]) == (5, 3)
+    for ends, expected in (
+        ({"from": "2026-01-08", "to": "2026-01-09"}, {"2026-W02"}),  # whole weeks that have a day of it
+        ({"from": "2026-01-12"}, {"2026-W03"}),
+        ({"to": "2026-01-04"}, set()),
+    ):
+        items = (await report(client, athlete, period="week", by="muscle", **ends))["items"]
+        assert {item["week"] for item in items} == expected
 
 
 async def test_as_of_tells_what_is_not_folded_yet(
@@ -134,25 +198,19 @@ async def test_another_users_report_is_not_there(client: Client, athlete: Athlet
     assert answer.status == 404
 
 
-@pytest.mark.parametrize(
-    ("query", "parameter"),
-    [
-        ({"period": "year"}, "period"),
-        ({"from": "yesterday"}, "from"),
-        ({"to": "2026-02-30"}, "to"),
-        ({"since": "2026-01-01"}, "since"),
-    ],
-)
-async def test_a_wrong_query_is_told(client: Client, athlete: Athlete, query: dict[str, str], parameter: str) -> None:
-    url = f"/api/v1/training/users/{athlete.user_id}/metrics/volume"
-    answer = await client.get(url, params=query, headers=bearer(athlete.user_id))
-    assert answer.status == 422
-    assert [fault["parameter"] for fault in (await answer.json())["errors"]] == [parameter]
-
-
-async def test_a_range_in_the_wrong_order_is_told(client: Client, athlete: Athlete) -> None:
-    url = f"/api/v1/training/users/{athlete.user_id}/metrics/volume?from=2026-01-02&to=2026-01-01"
-    assert (await client.get(url, headers=bearer(athlete.user_id))).status == 422
+async def test_a_wrong_query_is_told(client: Client, athlete: Athlete) -> None:
+    for parameter, query in (
+        ("period", {"period": "year"}),
+        ("from", {"from": "yesterday"}),
+        ("to", {"to": "2026-02-30"}),
+        ("since", {"since": "2026-01-01"}),
+        ("by", {"by": "category"}),
+        ("by", {"by": "muscle", "period": "month"}),
+        ("by", {"by": "family", "period": "week"}),
+        ("at_least", {"at_least": "0193f1a0-0000-7000-8000-000000000001:0"}),
+    ):
+        assert await faults(client, athlete, "volume", **query) == [parameter]
+    assert await faults(client, athlete, "volume", **{"from": "2026-01-02", "to": "2026-01-01"}) != []
 
 
 async def test_a_report_is_bounded(
@@ -162,7 +220,7 @@ async def test_a_report_is_bounded(
         await athlete.create(date=f"2026-01-0{day}T12:00:00Z", exercises=[squat()])
     await volume.fold_log()
     monkeypatch.setattr(web.metrics, "MOST_ITEMS", 2)
-    url = f"/api/v1/training/users/{athlete.user_id}/metrics/volume"
+    url = METRICS.format(athlete.user_id, "volume")
     answer = await client.get(url, headers=bearer(athlete.user_id))
     assert answer.status == 422
     assert len((await report(client, athlete, **{"from": "2026-01-06"}))["items"]) == 2

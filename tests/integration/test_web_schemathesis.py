@@ -5,14 +5,17 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 import structlog
 
 from storage.database import Database
 from tests.support.api import User
 from tests.support.coaches import Person
-from tests.support.schemathesis_hooks import COMPLETED, DELETED, EXERCISE, GROUP, LEFT, SET
+from tests.support.imports import form, importer
+from tests.support.schemathesis_hooks import COMPLETED, DELETED, EXERCISE, GROUP, LEFT, LOG, PLANNED, SET, UNDONE
 from tests.support.web import USER, Client, bearer, serve, token
-from web import own_exercises
+from web import imports as web_imports
+from web import metrics, own_exercises
 from web.api import ALL_ROUTES, ROUTES
 
 EXAMPLES = 8  # of each operation and phase: the bounds of every field are tried beside, and our own tests vary bodies
@@ -23,7 +26,8 @@ HOOKS = "tests.support.schemathesis_hooks"
 EXCLUDED = "positive_data_acceptance"
 
 
-async def test_every_answer_is_documented(db: Database, tmp_path: Path) -> None:
+async def test_every_answer_is_documented(db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "PAUSES", ())  # what random requests ask for never comes
     settings = tmp_path / "schemathesis.toml"
     settings.write_text(f'[parameters]\nuserId = "{USER}"\n[auth.openapi.bearer]\nbearer = "{token(**CLAIMS)}"\n')
     with structlog.testing.capture_logs() as log:
@@ -33,12 +37,18 @@ async def test_every_answer_is_documented(db: Database, tmp_path: Path) -> None:
             for id_ in (COMPLETED, DELETED):
                 await user.create(id=str(id_), status="COMPLETED", exercises=[row])
             await user.ask("DELETE", f"/{DELETED}")
+            await user.create(id=str(PLANNED))
             for slug in ("pistol-squat", "manna"):
                 body = {**own_exercises.ROUTES[0].body_example, "name": slug, "slug": slug}
                 own = await client.post(own_exercises.PATH.format(userId=USER), json=body, headers=bearer())
                 assert own.status == 201, await own.text()
             alias = f"{own_exercises.ALIASES_PATH.format(userId=USER)}/Row"
             assert (await client.put(alias, json={"exercise": "pistol-squat"}, headers=bearer())).status == 200
+            imports = web_imports.PATH.format(userId=USER)
+            answer = await client.post(imports, data=form({"file": LOG}), headers=bearer())
+            assert answer.status == 202
+            await importer(db).work_off()
+            await db.execute("UPDATE imports SET id = %s, status = 'undone'", [UNDONE])
             for group in CLAIMS["groups"]:
                 await Person(client, USER, **CLAIMS).admit(group, "read", "plan")
             output, code = await _run(client, settings)

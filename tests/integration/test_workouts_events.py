@@ -5,8 +5,8 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from agents.insights import InsightsFold
 from agents.volume import VolumeFold
-from agents.volume_audit import verify
 from models.events import WorkoutEvent
 from models.trainings import exercises_json
 from outbox.records import row_of
@@ -20,6 +20,7 @@ from storage.workouts import WorkoutPlans, Workouts
 from tests.support.bodies import create_body, squat
 from tests.support.brokers import KafkaAddress
 from tests.support.databases import DatabaseUrls
+from tests.support.insights import INSIGHTS, verified
 from tests.support.load import until
 from tests.support.outbox import outbox, settings_for
 from tests.support.topic import Record, read_topic
@@ -50,13 +51,14 @@ async def test_the_fold_waits_for_no_workout(db: Database, planner: Planner) -> 
     volume = VolumeFold(db, TRAININGS)
     assert (await read_freshness(db)).behind == 2
     assert await volume.fold_log() == 2
+    await InsightsFold(db, INSIGHTS).run_due()
     for _ in range(3):
         await advance(db)
     now = await read_freshness(db)
     assert (now.behind, now.lag_seconds, now.dead_letters) == (0, 0, 0)
     assert now.folded_seq == now.log_seq
     assert await db.one("SELECT folded_seq, missing FROM analytics.fold_state") == (now.log_seq, [])
-    found = await verify(db)
+    found = await verified(db)
     assert (found.ok, found.trainings) == (True, 2)
 
     await Planner(db, planner.catalogue).create(create_workout())  # of one who has workouts alone
@@ -64,7 +66,7 @@ async def test_the_fold_waits_for_no_workout(db: Database, planner: Planner) -> 
         await advance(db)
     now = await read_freshness(db)
     assert (now.behind, now.folded_seq) == (0, now.log_seq)
-    assert (await verify(db)).ok
+    assert (await verified(db)).ok
 
 
 async def test_both_topics_are_published_in_order_and_replayed_apart(

@@ -85,8 +85,9 @@ async def test_a_worker_needs_no_right_to_make_topics(
     strict: Kafka, start_worker: Callable[..., Worker], database_urls: DatabaseUrls, tmp_path: Path
 ) -> None:
     topic, group, user = f"test_{uuid4().hex}", f"test-{uuid4().hex}", str(uuid4())
-    workouts, exercises = f"{topic}_workouts", f"{topic}_exercises"
-    await allow(strict, [(TOPIC, topic), (TOPIC, workouts), (TOPIC, exercises), (GROUP, group)])
+    workouts, exercises, insights = f"{topic}_workouts", f"{topic}_exercises", f"{topic}_insights"
+    topics = [(TOPIC, name) for name in (topic, workouts, exercises, insights)]
+    await allow(strict, [*topics, (GROUP, group)])
     secret = tmp_path / "secret"
     secret.write_text(PASSWORD)
     worker = await asyncio.to_thread(
@@ -99,6 +100,7 @@ async def test_a_worker_needs_no_right_to_make_topics(
         events_topic=topic,
         workout_events_topic=workouts,
         exercise_events_topic=exercises,
+        insights_topic=insights,
         consumer_group=group,
         topic_partitions=4,
     )
@@ -108,6 +110,7 @@ async def test_a_worker_needs_no_right_to_make_topics(
     assert topic in reasons(worker)["relay"]
     await make(strict, workouts, 4)
     await make(strict, exercises, 4)
+    await make(strict, insights, 4)
     assert worker.get("/health/ready")[0] == 200
     assert wanted in worker.log.read_text()
     await make(strict, topic, 4)

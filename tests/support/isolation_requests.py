@@ -18,6 +18,7 @@ from tests.support.isolation import (
     Person,
     World,
 )
+from tests.support.strong import HEADER
 from web.routes import Route
 
 OWN = f"{OF_USER}/own-exercises"
@@ -180,6 +181,14 @@ def alias(world: World, _: UUID) -> dict[str, Any]:
     return world.chance.choice([{"exercise": "pistol-squat"}, {"own_exercise": world.chance.choice(OWN_SLUGS)}])
 
 
+def import_(world: World, user: UUID) -> dict[str, str]:
+    """A log of two sessions, one of which is wrong."""
+    row = "2025-01-{} 18:00:00,{},1h,{},1,{},5,0,0,,,\n"
+    good = row.format(world.chance.randint(10, 12), world.secret(user), world.secret(user), 100)
+    wrong = row.format(13, world.secret(user), "Squat", world.secret(user))
+    return {"file": HEADER + good + wrong} | maybe(world, dry_run=lambda: "true")
+
+
 # Each route with authentication, and who makes its body.
 BODIES: dict[tuple[str, str], Callable[[World, UUID], Any] | None] = {
     ("GET", f"{TRAININGS}/changes"): None,
@@ -234,7 +243,18 @@ BODIES: dict[tuple[str, str], Callable[[World, UUID], Any] | None] = {
     ("GET", f"{OF_GROUP}/athletes"): None,
     ("POST", f"{OF_GROUP}/workouts"): group_workout,
     ("POST", f"{OF_GROUP}/trainings"): group_training,
+    ("GET", f"{OF_GROUP}/leaderboard"): None,
+    ("GET", f"{OF_GROUP}/load"): None,
     ("GET", f"{OF_USER}/metrics/volume"): None,
+    ("GET", f"{OF_USER}/metrics/load"): None,
+    ("GET", f"{OF_USER}/metrics/records"): None,
+    ("GET", f"{OF_USER}/metrics/progress"): None,
+    ("GET", "/api/v1/training/exports/{table}"): None,
+    ("GET", f"{OF_USER}/exports/log"): None,
+    ("POST", f"{OF_USER}/imports"): import_,
+    ("GET", f"{OF_USER}/imports"): None,
+    ("GET", f"{OF_USER}/imports/{{id}}"): None,
+    ("DELETE", f"{OF_USER}/imports/{{id}}"): None,
 }
 
 
@@ -262,7 +282,7 @@ def address(world: World, person: Person, route: Route) -> dict[str, str]:
     chance = world.chance
     user = whose(world, person)
     owner = user if chance.random() < 0.85 else chance.choice(world.people)
-    noun = "workout" if "/workouts/{id}" in route.path else "training"
+    noun = next((noun for noun in ("workout", "import") if f"/{noun}s/{{id}}" in route.path), "training")
     found = world.documents[owner.user_id, noun]
     coached = owner is not person and chance.random() < 0.7
     fitting = [id_ for id_, event in found.items() if fits(route, event, *(world.groups if coached else ()))]
@@ -279,6 +299,7 @@ def address(world: World, person: Person, route: Route) -> dict[str, str]:
         "name": chance.choice(["Squat", any_secret(world, owner.user_id)]),
         "version": chance.choice(["1", "1", "2"]),
         "group": chance.choice([*world.groups, world.other_group]),
+        "table": "exercise_volume",
     }
     return {name: str(values[name]) for name in route.path_parameters}
 
@@ -299,6 +320,12 @@ def request(world: World, person: Person, route: Route) -> Asked:
         headers["Accept"] = chance.choice(["application/json", "application/x-ndjson"])
     fields = route.query.model_fields if route.query else {}
     cursors = world.cursors[route.path]
-    query = {"limit": lambda: str(chance.randint(1, 3)), "cursor": lambda: chance.choice(cursors or ["x"])}
+    query = {
+        "limit": lambda: str(chance.randint(1, 3)),
+        "cursor": lambda: chance.choice(cursors or ["x"]),
+        "at_least": lambda: f"{anyones(world, 'training')}:{chance.randint(1, 2)}",
+        "history": lambda: "true",
+        "movement": lambda: chance.choice(["name:squat", f"name:{any_secret(world, chance.choice(world.users))}"]),
+    }
     chosen = maybe(world, **{name: make for name, make in query.items() if name in fields})
     return Asked(route, values, chosen, None if make is None else make(world, user), headers)

@@ -54,12 +54,14 @@ class MemoryProducer:
         process: Process,
         workouts: MemoryTopic | None = None,
         exercises: MemoryTopic | None = None,
+        insights: MemoryTopic | None = None,
     ) -> None:
         self.topic = topic
         self.topics = {
             "training_events": topic,
             "workout_events": workouts or MemoryTopic(),
             "exercise_events": exercises or MemoryTopic(),
+            "training_insights": insights or MemoryTopic(),
         }
         self.process = process
         self.look = 1_000_000  # records of one look at what stands on the topic
@@ -133,6 +135,7 @@ class RelayProcess:
         *,
         workouts: MemoryTopic | None = None,
         exercises: MemoryTopic | None = None,
+        insights: MemoryTopic | None = None,
         lease: float = 1.0,
         batch: int = 50,
         pause: float = 0.005,
@@ -140,8 +143,8 @@ class RelayProcess:
         self.database = Database(url, pool_size=3, name=name, options=PLANNER)
         self.store = OutboxStore(self.database, name, lease=lease, batch=batch)
         self.process = Process()
-        self.producer = MemoryProducer(topic, self.process, workouts, exercises)
-        topics = ("exercise_events", "workout_events", "training_events")
+        self.producer = MemoryProducer(topic, self.process, workouts, exercises, insights)
+        topics = ("training_insights", "exercise_events", "workout_events", "training_events")
         self.relay = Relay(_Mortal(self.store, self.process), self.producer, lease=lease, topics=topics)
         self._pause = pause
         self._task: asyncio.Task[None] | None = None

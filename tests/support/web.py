@@ -60,6 +60,7 @@ async def serve(
     settings: Settings | None = None,
     database: Database | None = None,
     watch: Watch | None = None,
+    replica: Database | None = None,
 ) -> AsyncIterator[Client]:
     """A client of a server with these routes. Without `database` PostgreSQL is away."""
     settings = settings or make_settings()
@@ -67,7 +68,7 @@ async def serve(
     database = database or own
     assert database is not None
     watch = watch or Watch(database, lag_limit=settings.pipeline_lag)
-    services = Services(settings, database, CatalogueCache(database), watch, Measures(), lambda: None)
+    services = Services(settings, database, CatalogueCache(database), watch, Measures(), lambda: None, replica)
     app = web.Application(client_max_size=settings.max_body_bytes)
     app[REFUSAL] = setup(app, services, routes)
     limits = Limits(settings.web_connections, settings.web_idle, settings.web_patience)

@@ -60,6 +60,8 @@ def test_every_command_has_its_function() -> None:
         [],
         ["import"],
         ["import", "strong"],
+        ["import", "log"],
+        ["import", "log", "x", "--format", "excel"],
         ["import", "strong", "x", "--unit", "stone"],
         ["import", "strong", "x", "--timezone", "Mars"],
         ["import", "strong", "x", "--rate", "0"],

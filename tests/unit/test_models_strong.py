@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.foreign_logs import MAX_BYTES, MAX_ROWS, ForeignFileError, ForeignLog
 from models.sets import SetType, Unit
-from models.strong import MAX_BYTES, MAX_ROWS, StrongFileError, StrongLog, read_duration, read_strong
+from models.strong import read_duration, read_strong
 from models.trainings import ExerciseBody, Status, TrainingCreate
 
 COMMA = "Date,Workout Name,Duration,Exercise Name,Set Order,Weight,Reps,Distance,Seconds,Notes,Workout Notes,RPE\n"
@@ -24,11 +25,11 @@ TITLES = (
 )
 
 
-def read(text: str, unit: Unit = Unit.KG, timezone: str = "UTC") -> StrongLog:
+def read(text: str, unit: Unit = Unit.KG, timezone: str = "UTC") -> ForeignLog:
     return read_strong(text.encode(), unit=unit, timezone=timezone)
 
 
-def only(log: StrongLog) -> TrainingCreate:
+def only(log: ForeignLog) -> TrainingCreate:
     assert log.errors == ()
     (session,) = log.sessions
     return session.body
@@ -270,12 +271,13 @@ def test_unknown_units(row: str) -> None:
         (b"title,start_time,end_time\n", "no column date, workout name"),
         (b'"a"b\n', "The header cannot be read"),
         ("Datum,Übung\n".encode("latin-1"), "not UTF-8 (byte 7)"),
+        (COMMA.encode() + b"2021-02-10\0", "holds NUL"),
         (b"x" * (MAX_BYTES + 1), "at most 5,000,000 are read"),
         (COMMA.encode() + b"2021-02-10,L,,S,1,,,,,,,\n" * (MAX_ROWS + 1), "more than 50,000 rows"),
     ],
 )
 def test_what_is_no_export(data: bytes, message: str) -> None:
-    with pytest.raises(StrongFileError) as caught:
+    with pytest.raises(ForeignFileError) as caught:
         read_strong(data, unit=Unit.KG, timezone="UTC")
     assert message in str(caught.value)
 
@@ -345,6 +347,6 @@ def test_every_written_log_is_read_back(
 def test_whatever_comes_is_read_or_refused(data: bytes, header: bool) -> None:
     try:
         log = read_strong(COMMA.encode() + data if header else data, unit=Unit.KG, timezone="UTC")
-    except StrongFileError:
+    except ForeignFileError:
         return
     assert log.sets == sum(len(e.sets) for s in log.sessions for e in s.body.exercises)

@@ -11,7 +11,8 @@ from agents.folding import NotAnEvent
 from agents.naming import decode
 from analytics.volume import session_volume
 from models.events import ExercisePayload
-from models.naming import Meaning, Names, names_at, newest_of_each
+from models.exercises import Facts
+from models.naming import Meaning, Names, meaning, names_at, newest_of_each
 from models.performed import PerformedTraining
 
 USER = UUID(int=1)
@@ -65,9 +66,13 @@ def test_a_name_means_what_was_told_of_it_last() -> None:
         told(3, "press-up"),
     ]
     assert names_at(events, 3) == Names(
-        3, {"push up": Meaning(2, None, 1, "mine", None), "press-up": Meaning(3, None, None, None, None)}
+        3,
+        {"push up": Meaning(2, None, 1, "mine", Facts(None, "Push", "push-up", 4)), "press-up": Meaning(3)},
     )
-    assert names_at(events, 1).meanings["push up"] == Meaning(1, "push-up", 3, None, Decimal("0.64"))
+    facts = Facts(Decimal("0.64"), "Push", "push-up", 4)
+    assert meaning(told(4, "x", equipment=["barbell", "box"])).facts == facts._replace(implement=True)
+    assert meaning(told(4, "x", equipment=["barbell", "pull_up_bar"])).facts == facts
+    assert names_at(events, 1).meanings["push up"] == Meaning(1, "push-up", 3, None, facts)
     assert names_at(events, 0) == Names()
 
 
@@ -97,7 +102,7 @@ def test_a_name_is_compared_folded(name: str) -> None:
 def test_a_movement_that_was_logged_is_not_renamed() -> None:
     names = names_at([told(7, "push up", own=False)], 7)
     logged = {"name": "push up", "exercise": "dip", "exercise_revision": 1}
-    session = session_volume(training(logged), {("dip", 1): Decimal(1)}, names.meanings)
+    session = session_volume(training(logged), {("dip", 1): Facts(Decimal(1))}, names.meanings)
     assert session.exercises[0].exercise == "dip"
     assert session.volume.system_load_kg == Decimal(800)
     assert session.naming == 0

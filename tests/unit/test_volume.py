@@ -1,11 +1,13 @@
 """The arithmetic of volume: each rule by an example, and what must hold whatever the training is."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections import Counter
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ from analytics.volume import (
     session_volume,
 )
 from models.events import EventType, TrainingEvent, TrainingPayload
-from models.exercises import Catalogue, Movement
+from models.exercises import Catalogue, Facts, Movement
 from models.metrics import ZERO, SessionVolume, Volume
 from models.performed import PerformedEvent, PerformedExercise, PerformedSet, PerformedTraining
 from models.sets import SetDocument, SetType, Unit
@@ -30,15 +32,16 @@ from models.trainings import ExerciseDocument, TrainingCreate, exercises_json, t
 from tests.support.bodies import create_body, trainings, uuid
 
 PUSH_UP, LEVER = ("push-up", 1), ("front-lever", 1)
-FRACTIONS: Mapping[tuple[str, int], Decimal | None] = {
-    PUSH_UP: Decimal("0.64"),
-    LEVER: None,
-    ("bench-press", 1): Decimal(0),
-}
 CATALOGUE = Catalogue.of(
-    [Movement(slug, revision, slug, "Push", "reps", 1, fraction) for (slug, revision), fraction in FRACTIONS.items()]
+    [
+        Movement(*PUSH_UP, "Push-up", "Push", "reps", 2, Decimal("0.64"), "push-up"),
+        Movement(*LEVER, "Front lever", "Skill", "hold", 8, None, "front-lever"),
+        Movement("bench-press", 1, "Bench press", "Push", "reps", 3, Decimal(0), "bench"),
+        Movement("back-squat", 1, "Squat", "Legs", "reps", 4, Decimal("0.85"), "squat", ["barbell"]),
+    ]
 )
-SLUGS = tuple(slug for slug, _ in FRACTIONS)
+MOVEMENTS = CATALOGUE.facts
+SLUGS = tuple(slug for slug, _ in MOVEMENTS)
 TRAINING, USER = uuid(1), uuid(9)
 
 
@@ -59,7 +62,7 @@ def volume_of(*sets: dict[str, Any], exercise: str | None = None, **fields: Any)
     """The volume of a training of one exercise with these sets."""
     named = {"exercise": exercise} if exercise else {}
     body = create_body(exercises=[{"name": "x", "sets": list(sets)} | named], **fields)
-    return session_volume(payload(body), FRACTIONS).volume
+    return session_volume(payload(body), MOVEMENTS).volume
 
 
 bodies = trainings(SLUGS).map(lambda body: create_body(**body))
@@ -90,7 +93,7 @@ def test_what_is_read_of_an_event_is_a_part_of_it(part: type[BaseModel], whole: 
 def test_what_is_read_of_an_event_says_the_same(body: TrainingCreate) -> None:
     whole = event(body)
     part = PerformedEvent.model_validate_json(whole.model_dump_json())
-    assert fold(part, FRACTIONS, 3) == fold(whole, FRACTIONS, 3)
+    assert fold(part, MOVEMENTS, 3) == fold(whole, MOVEMENTS, 3)
 
 
 def test_external_load_is_weight_times_reps() -> None:
@@ -128,12 +131,12 @@ def test_hard_sets(set_: dict[str, Any], hard: bool) -> None:
 
 def test_sets_that_were_not_done_and_their_exercises_leave_nothing() -> None:
     body = create_body(exercises=[{"name": "x", "sets": [{"weight": 100, "reps": 5, "done": False}]}])
-    assert session_volume(payload(body), FRACTIONS) == SessionVolume()
+    assert session_volume(payload(body), MOVEMENTS) == SessionVolume()
 
 
 def test_an_exercise_keeps_its_place() -> None:
     body = create_body(exercises=[{"name": "planned", "sets": []}, {"name": "done", "sets": [{"reps": 1}]}])
-    (exercise,) = session_volume(payload(body), FRACTIONS).exercises
+    (exercise,) = session_volume(payload(body), MOVEMENTS).exercises
     assert (exercise.position, exercise.name) == (2, "done")
 
 
@@ -188,7 +191,7 @@ def test_system_load_without_a_repetition_is_known_to_be_nothing() -> None:
 
 def test_the_revision_that_was_logged_decides() -> None:
     body = create_body(exercises=[{"name": "x", "exercise": "push-up", "sets": [{"reps": 1}]}], bodyweight_kg=100)
-    later = {**FRACTIONS, ("push-up", 2): Decimal("0.7")}
+    later = {**MOVEMENTS, ("push-up", 2): Facts(Decimal("0.7"))}
     assert session_volume(payload(body), later).volume.system_load_kg == 64
 
 
@@ -203,7 +206,7 @@ def test_the_revision_that_was_logged_decides() -> None:
     ],
 )
 def test_greatest_weight(sets: list[dict[str, Any]], heaviest: int | None) -> None:
-    (exercise,) = session_volume(payload(create_body(exercises=[{"name": "x", "sets": sets}])), FRACTIONS).exercises
+    (exercise,) = session_volume(payload(create_body(exercises=[{"name": "x", "sets": sets}])), MOVEMENTS).exercises
     assert exercise.max_weight_kg == heaviest
 
 
@@ -223,10 +226,114 @@ def test_session_rpe_load(rpe: str | None, seconds: int | None, load: str | None
     assert session_rpe_load(None if rpe is None else Decimal(rpe), seconds) == expected
 
 
+LIFT = {"weight": 100, "reps": 5}
+PUSH_UPS = {"name": "x", "exercise": "push-up", "sets": [{"reps": 10}, {"reps": 2, "type": "warmup"}]}
+LEVERS = {"name": "y", "exercise": "front-lever", "sets": [{"duration_seconds": 10}, {"duration_seconds": 30.5}]}
+
+
+def session_of(*exercises: dict[str, Any], **fields: Any) -> SessionVolume:
+    """The figures of a training of these exercises."""
+    return session_volume(payload(create_body(exercises=list(exercises), **fields)), MOVEMENTS)
+
+
+def test_work_is_repetitions_and_seconds_of_holds_by_category() -> None:
+    session = session_of(PUSH_UPS, LEVERS, {"name": "free", "sets": [LIFT]}, duration_seconds=600)
+    assert [exercise.work for exercise in session.exercises] == [12, Decimal("13.5"), 5]
+    assert [(exercise.category, exercise.family, exercise.difficulty) for exercise in session.exercises] == [
+        ("Push", "push-up", 2),
+        ("Skill", "front-lever", 8),
+        (None, None, None),
+    ]
+    assert (session.skill_work, session.strength_work) == (Decimal("13.5"), 12)
+    assert session.estimated_intensity == Decimal("5.1765")  # (2 * 12 + 8 * 13.5) / 25.5
+    assert session.density == Decimal("3.05")  # 30.5 in 10 minutes
+
+
+def test_a_third_of_a_hold_is_rounded_once_for_the_exercise() -> None:
+    thirds = {"name": "x", "exercise": "front-lever", "sets": [{"duration_seconds": 20}] * 2}
+    session = session_of(thirds, thirds)
+    assert [exercise.work for exercise in session.exercises] == [Decimal("13.3333")] * 2
+    assert session.skill_work == Decimal("26.6666")
+
+
+@pytest.mark.parametrize("seconds", [0, None])
+def test_no_duration_no_density(seconds: int | None) -> None:
+    fields = {} if seconds is None else {"duration_seconds": seconds}
+    assert session_of(PUSH_UPS, **fields).density is None
+
+
+def test_no_known_difficulty_no_estimated_intensity() -> None:
+    session = session_of({"name": "free", "sets": [LIFT]})
+    assert (session.estimated_intensity, session.skill_work, session.strength_work) == (None, 0, 0)
+
+
+def test_relative_intensity_is_the_mean_over_sets_and_not_over_exercises() -> None:
+    one = {"name": "x", "sets": [{"weight": 100, "reps": 1}, {"weight": 20, "reps": 1, "type": "warmup"}]}
+    two = {"name": "y", "sets": [{"weight": 80, "reps": 5, "rpe": 10}, {"weight": 80, "reps": 10}]}
+    session = session_of(one, two, LEVERS)
+    assert [exercise.relative_intensity for exercise in session.exercises] == [1, Decimal("0.8076"), None]
+    assert session.relative_intensity == Decimal("0.8718")  # (1 + 0.865255 + 0.75) / 3
+
+
+@pytest.mark.parametrize(
+    ("exercise", "bodyweight", "sets", "best"),
+    [
+        (None, None, [LIFT, {"weight": 105, "reps": 3}], ("116.6667", 100, 5)),
+        (None, 80, [{"reps": 5}], None),  # nothing is known of what was lifted
+        ("front-lever", 80, [{"weight": 10, "reps": 1}], (10, 10, 1)),  # of no known fraction: the weight alone
+        ("bench-press", None, [LIFT], ("116.6667", 100, 5)),
+        ("bench-press", None, [{"weight": 100, "reps": 13}], None),
+        ("push-up", 100, [{"weight": 11, "reps": 10}], (36, 11, 10)),  # 75 kg ten times, less the body's 64
+        ("push-up", 100, [{"weight": -34, "reps": 10}], (-24, -34, 10)),
+        ("push-up", None, [{"weight": 11, "reps": 10}], None),
+        ("back-squat", 100, [LIFT], ("116.6667", 100, 5)),  # of the barbell alone, as lifters know it
+        ("push-up", 100, [{"weight": 20, "reps": 5, "done": False}, {"weight": 2, "duration_seconds": 9}], None),
+    ],
+)
+def test_best_e1rm(
+    exercise: str | None, bodyweight: float | None, sets: list[dict[str, Any]], best: tuple[Any, int, int] | None
+) -> None:
+    named = {"exercise": exercise} if exercise else {}
+    mass = {"bodyweight_kg": bodyweight} if bodyweight else {}
+    session = session_of({"name": "x", "sets": [{"reps": 0}, *sets]} | named, **mass)
+    (figures,) = session.exercises
+    expected = (None, None, None) if best is None else (Decimal(best[0]), best[1], best[2])
+    assert (figures.e1rm_kg, figures.e1rm_weight_kg, figures.e1rm_reps) == expected
+
+
+def test_the_longest_hold_and_the_rep_maxima() -> None:
+    sets = [LIFT, {"weight": 100, "reps": 3}, {"weight": 20, "unit": "lb", "reps": 12}, {"weight": -5.5, "reps": 12}]
+    session = session_of({"name": "x", "sets": sets}, LEVERS)
+    assert [exercise.rep_maxima for exercise in session.exercises] == ["[[100, 5], [9.0718474, 12]]", None]
+    assert [exercise.longest_hold_seconds for exercise in session.exercises] == [None, Decimal("30.5")]
+
+
+@given(bodies)
+def test_bounds_of_session_figures(body: TrainingCreate) -> None:
+    session = session_volume(payload(body), MOVEMENTS)
+    known = [exercise for exercise in session.exercises if exercise.category is not None]
+    assert session.skill_work + session.strength_work == sum((exercise.work for exercise in known), ZERO)
+    rated = [exercise.difficulty for exercise in known if exercise.work and exercise.difficulty is not None]
+    assert (session.estimated_intensity is not None) == bool(rated)
+    if session.estimated_intensity is not None:
+        assert min(rated) <= session.estimated_intensity <= max(rated)
+    means = [exercise.relative_intensity for exercise in session.exercises if exercise.relative_intensity is not None]
+    assert (session.relative_intensity is not None) == bool(means)
+    if session.relative_intensity is not None:
+        assert Decimal("0.5") <= min(means) <= session.relative_intensity <= max(means) <= 1
+    for exercise in session.exercises:
+        assert (exercise.rep_maxima is not None) == (exercise.volume.reps > 0)
+        assert (exercise.longest_hold_seconds or 0) <= exercise.volume.hold_seconds
+        if exercise.rep_maxima is not None:
+            maxima = orjson.loads(exercise.rep_maxima)
+            assert maxima == sorted(maxima, key=lambda set_: (-set_[0], set_[1]))
+            assert all(lighter[1] > heavier[1] for heavier, lighter in pairwise(maxima))
+
+
 @pytest.mark.parametrize("status", ["PLANNED", "IN_PROGRESS"])
 def test_what_is_not_completed_does_not_count(status: str) -> None:
     body = create_body(status=status, duration_seconds=60, exercises=[{"name": "x", "sets": [{"reps": 5}]}])
-    folded = fold(event(body), FRACTIONS, 5)
+    folded = fold(event(body), MOVEMENTS, 5)
     assert not folded.counted
     assert not folded.deleted
     assert folded.session == SessionVolume()
@@ -235,21 +342,22 @@ def test_what_is_not_completed_does_not_count(status: str) -> None:
 
 def test_what_is_deleted_does_not_count() -> None:
     body = create_body(status="COMPLETED", exercises=[{"name": "x", "sets": [{"reps": 5}]}])
-    folded = fold(event(body, EventType.TRAINING_DELETED, version=2), FRACTIONS, 6)
+    folded = fold(event(body, EventType.TRAINING_DELETED, version=2), MOVEMENTS, 6)
     assert (folded.counted, folded.deleted, folded.version, folded.source_seq) == (False, True, 2, 6)
     assert folded.session == SessionVolume()
 
 
 def test_a_day_is_the_sum_of_its_counted_trainings() -> None:
-    squats = [{"name": "x", "sets": [{"reps": 5, "weight": 100}]}]
+    squats = [{"name": "x", "exercise": "bench-press", "sets": [{"reps": 5, "weight": 100}]}, LEVERS]
     first = create_body(status="COMPLETED", exercises=squats, session_rpe=8, duration_seconds=600)
     second = create_body(status="COMPLETED", exercises=squats, duration_seconds=300)
     folded = [
-        fold(event(body, training=uuid(place)), FRACTIONS, place) for place, body in enumerate((first, second), 1)
+        fold(event(body, training=uuid(place)), MOVEMENTS, place) for place, body in enumerate((first, second), 1)
     ]
     (day,) = daily_volumes(folded).values()
     assert (day.sessions, day.volume.external_load_kg, day.duration_seconds) == (2, 1000, 900)
     assert (day.session_rpe_load, day.source_seq) == (80, 2)
+    assert (day.skill_work, day.strength_work) == (27, 10)
 
 
 def test_the_largest_training_there_can_be_is_exact() -> None:
@@ -259,7 +367,7 @@ def test_the_largest_training_there_can_be_is_exact() -> None:
     body = create_body()
     training = payload(body).model_copy(update={"bodyweight_kg": 999.9999})
     training = TrainingPayload.model_validate(training.model_dump() | {"exercises": exercises * 200})
-    volume = session_volume(training, {PUSH_UP: Decimal("1.9999")}).volume
+    volume = session_volume(training, {PUSH_UP: Facts(Decimal("1.9999"))}).volume
     count = 100_000 * 500 * 200
     kg = 99999999 * 45359237  # 10^-12 kg
     assert volume.external_load_kg * 10**12 == kg * count
@@ -276,9 +384,9 @@ def test_weights_are_taken_as_entered(ten_thousandths: int) -> None:
 
 @given(bodies)
 def test_volume_is_the_sum_over_exercises(body: TrainingCreate) -> None:
-    whole = session_volume(payload(body), FRACTIONS)
+    whole = session_volume(payload(body), MOVEMENTS)
     parts = [
-        session_volume(payload(body.model_copy(update={"exercises": [exercise]})), FRACTIONS).volume
+        session_volume(payload(body.model_copy(update={"exercises": [exercise]})), MOVEMENTS).volume
         for exercise in body.exercises
     ]
     assert whole.volume == Volume.total(parts)
@@ -286,14 +394,17 @@ def test_volume_is_the_sum_over_exercises(body: TrainingCreate) -> None:
 
 
 @given(bodies, st.randoms())
-def test_the_order_of_sets_and_exercises_changes_no_sum(body: TrainingCreate, random: Any) -> None:
+def test_the_order_of_sets_and_exercises_changes_no_figure(body: TrainingCreate, random: Any) -> None:
     training = payload(body)
     exercises = [
         exercise.model_copy(update={"sets": random.sample(exercise.sets, len(exercise.sets))})
         for exercise in random.sample(training.exercises, len(training.exercises))
     ]
     shuffled = training.model_copy(update={"exercises": exercises})
-    assert session_volume(shuffled, FRACTIONS).volume == session_volume(training, FRACTIONS).volume
+    before, after = session_volume(training, MOVEMENTS), session_volume(shuffled, MOVEMENTS)
+    assert after._replace(exercises=()) == before._replace(exercises=())
+    figures, same = ([exercise[4:] for exercise in session.exercises] for session in (before, after))
+    assert Counter(same) == Counter(figures)
 
 
 @given(bodies)
@@ -303,14 +414,14 @@ def test_sets_that_were_not_done_change_nothing(body: TrainingCreate) -> None:
         exercise.model_copy(update={"sets": [set_ for set_ in exercise.sets if set_.done]})
         for exercise in training.exercises
     ]
-    assert session_volume(training.model_copy(update={"exercises": done}), FRACTIONS) == session_volume(
-        training, FRACTIONS
+    assert session_volume(training.model_copy(update={"exercises": done}), MOVEMENTS) == session_volume(
+        training, MOVEMENTS
     )
 
 
 @given(bodies)
 def test_bounds(body: TrainingCreate) -> None:
-    volume = session_volume(payload(body), FRACTIONS).volume
+    volume = session_volume(payload(body), MOVEMENTS).volume
     assert 0 <= volume.hard_sets <= volume.sets
     assert 0 <= volume.system_load_sets <= volume.sets
     assert (volume.system_load_kg is None) == (volume.system_load_sets == 0)
@@ -327,7 +438,7 @@ def test_what_is_said_in_pounds_or_kilograms_weighs_the_same(body: TrainingCreat
             exercise.model_copy(update={"sets": [set_.model_copy(update={"unit": unit}) for set_ in exercise.sets]})
             for exercise in training.exercises
         ]
-        return session_volume(training.model_copy(update={"exercises": exercises}), FRACTIONS).volume
+        return session_volume(training.model_copy(update={"exercises": exercises}), MOVEMENTS).volume
 
     assert in_(Unit.LB).external_load_kg == in_(Unit.KG).external_load_kg * POUND_KG
 

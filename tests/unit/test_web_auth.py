@@ -76,6 +76,11 @@ async def test_a_good_token() -> None:
     assert caller.roles == frozenset({"admin", "analytics"})
 
 
+async def test_an_admin_is_an_analyst_too() -> None:
+    assert (await _caller(token(roles=["admin"]))).roles == frozenset({"admin", "analytics"})
+    assert (await _caller(token(roles=["analytics"]))).roles == frozenset({"analytics"})
+
+
 async def test_without_the_claim_a_token_has_no_role() -> None:
     assert (await _caller(token())).roles == frozenset()
 

@@ -10,16 +10,32 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from models.events import EventType, ExerciseEvent, ExerciseEventType, TrainingEvent, WorkoutEvent, WorkoutEventType
+from models.events import (
+    EventType,
+    ExerciseEvent,
+    ExerciseEventType,
+    InsightEventType,
+    LoadBandEvent,
+    PersonalRecordEvent,
+    TrainingEvent,
+    WorkoutEvent,
+    WorkoutEventType,
+)
 from web import asyncapi, openapi
 from web.api import ALL_ROUTES, ROUTES
 
 DOCS = Path(__file__).parents[2] / "docs"
 SAMPLES = sorted((DOCS / "samples").glob("*.json"))
-TYPES = {str(type_) for type_ in (*EventType, *WorkoutEventType, *ExerciseEventType)}
+TYPES = {str(type_) for type_ in (*EventType, *WorkoutEventType, *ExerciseEventType, *InsightEventType)}
 
 
-MODELS = {"training": TrainingEvent, "workout": WorkoutEvent, "exercise": ExerciseEvent}
+MODELS = {
+    "training": TrainingEvent,
+    "workout": WorkoutEvent,
+    "exercise": ExerciseEvent,
+    "personal": PersonalRecordEvent,
+    "load": LoadBandEvent,
+}
 
 
 def model_of(path: Path) -> Any:
@@ -120,6 +136,7 @@ def test_every_type_of_event_is_described(events: dict[str, Any]) -> None:
         "training_events": set(EventType),
         "workout_events": set(WorkoutEventType),
         "exercise_events": set(ExerciseEventType),
+        "training_insights": set(InsightEventType),
     }
 
 

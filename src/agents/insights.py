@@ -1,0 +1,307 @@
+"""The agent that keeps load and records, which depend on more than one day of a user, and announces what they tell.
+
+It follows no stream: the fold of volume marks the users whose days have changed, and since which. What follows from a
+user's days is computed from the derived tables, and stored only while the mark is the one that was read; so a change in
+between has it computed once more. Computing from a day on gives what computing everything gives, to the last bit.
+"""
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from uuid import UUID, uuid4
+
+from agents.folding import Fold
+from agents.insights_events import announce
+from analytics.load import DAYS_BEFORE, TAIL_DAYS, load_days
+from analytics.records import records
+from models.errors import DatabaseUnavailable
+from models.insights import (
+    Accepted,
+    Computed,
+    DatedRecord,
+    History,
+    Insights,
+    LoadSeries,
+    Stale,
+)
+from models.load import Measure
+from storage.database import Cursor, Database
+from storage.insights import Written, mark_days, read_stale, write, write_into
+from storage.volume_statements import SCHEMA
+
+USERS = 10  # whose days are read by one statement
+ROWS = 5000  # stored by one statement, and those of a user more at most
+QUIET = 0.1  # seconds without a fold, after which it is taken to have no backlog
+PATIENCE = 5.0  # seconds that a backlog of the fold is waited for, so that one computation serves many events
+SHARE = 0.15  # of the time that is taken while the fold has a backlog
+JUDGED_AT_ONCE = 1000  # users
+ACTOR = "training-service"
+_NOBODY, _LAST = UUID(int=0), UUID(int=2**128 - 1)
+_EMPTY = dt.date.max  # the first and last day of who has none
+_DAY = dt.timedelta(days=1)
+
+log = logging.getLogger(__name__)
+
+
+class InsightsFold(Fold):
+    """Computes load and records of the users that are marked. Any number of them may run, in any number of workers.
+
+    What is announced goes to `topic`; `announced` is called when it is in the log. `now` stands for the database's
+    clock.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        topic: str,
+        *,
+        now: Callable[[], dt.datetime | None] = lambda: None,
+    ) -> None:
+        super().__init__()
+        self._database = database
+        self._topic = topic
+        self.announced: Callable[[], None] = lambda: None
+        self._now = now
+        self._woken = asyncio.Event()
+        self._folded_at = float("-inf")
+        self._began = time.monotonic()  # of what is done since the fold was last given way
+        self._task: asyncio.Task[None] | None = None
+        self._left: dict[UUID, str] = {}  # users of whom nothing can be stored, with the mark by which that was tried
+
+    def start(self) -> None:
+        """Begin to work in the background."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End what is under way: its marks stay for another worker."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def folded(self) -> None:
+        """The fold has stored something: look for marks, once it rests or has gone on for `PATIENCE` seconds."""
+        self._folded_at = time.monotonic()
+        self._woken.set()
+
+    async def tick(self) -> None:
+        """The timer's: look for marks that nobody told of. Returns at once."""
+        self._woken.set()
+
+    async def judge_days(self) -> None:
+        """Have the load of users judged whose local day has changed since it was. Raises `DatabaseUnavailable`."""
+        marked = JUDGED_AT_ONCE
+        while marked == JUDGED_AT_ONCE:
+            marked = await mark_days(self._database, JUDGED_AT_ONCE, self._now())
+        self._woken.set()
+
+    async def run_due(self) -> int:
+        """Compute and store what is marked, until nothing is; returns for how many users.
+
+        Never raises for what PostgreSQL does: what failed is tried again, in place. A user of whom nothing can be
+        stored is left, marked, until the next fold of theirs.
+        """
+        done = 0
+        self._began = time.monotonic()
+        while True:
+            found, stored = await self._pass()
+            if not found:
+                return done
+            done += stored
+            await self._settle()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._woken.wait()
+                self._woken.clear()
+                await self._settle()
+                await self.run_due()
+            except asyncio.CancelledError:
+                if (task := asyncio.current_task()) is None or task.cancelling():
+                    raise
+                log.exception("the agent of insights was cancelled by nobody")  # aiopg raises it by itself too
+            except Exception:
+                log.exception("the agent of insights failed")
+                await asyncio.sleep(QUIET)
+
+    async def _settle(self) -> None:
+        began = time.monotonic()
+        while self._busy and time.monotonic() - began < PATIENCE:  # noqa: ASYNC110 - it is time that it waits for
+            await asyncio.sleep(QUIET / 2)
+
+    @property
+    def _busy(self) -> bool:
+        return time.monotonic() - self._folded_at < QUIET
+
+    async def _pass(self) -> tuple[int, int]:
+        """Once over all marks, from a user on that another worker hardly begins with; returns how many were found, and
+        of how many what they ask for is stored. While one part is stored the next one is read and computed."""
+        begin = uuid4()
+        found = stored = 0
+        storing: asyncio.Task[int] | None = None
+        try:
+            for first, until in ((begin, _LAST), (_NOBODY, begin)):
+                after = first
+                while stale := await self._forever(partial(self._read, after, until)):
+                    after = stale[-1].history.user_id
+                    found += len(stale)
+                    for part in await self._compute(stale):
+                        stored += 0 if storing is None else await storing
+                        storing = asyncio.create_task(self._store(part))
+                    await self._give_way()
+            stored += 0 if storing is None else await storing
+        finally:
+            if storing is not None:
+                storing.cancel()
+        return found, stored
+
+    async def _read(self, after: UUID, until: UUID) -> list[Stale]:
+        async with self._database.session() as cursor:
+            return await _read(cursor, after, until, without=self._left, now=self._now())
+
+    async def _give_way(self) -> None:
+        """While the fold has a backlog most of the time is its own."""
+        now = time.monotonic()
+        if self._busy:
+            await asyncio.sleep((now - self._began) * (1 / SHARE - 1))
+        self._began = time.monotonic()
+
+    async def _compute(self, stale: Sequence[Stale]) -> list[list[Computed]]:
+        """What is to be stored, by parts."""
+        parts: list[list[Computed]] = []
+        rows = ROWS
+        for each in stale:
+            try:
+                computed = announce(each, compute(each.history))
+            except Exception:
+                log.exception("load and records of a user cannot be computed")
+                self._leave(each)
+                continue
+            if rows >= ROWS:
+                parts.append([])
+                rows = 0
+            parts[-1].append(computed)
+            rows += _size(computed.insights)
+            await asyncio.sleep(0)
+        return parts
+
+    async def _store(self, part: list[Computed]) -> int:
+        written = await self._forever(partial(self._write, part))
+        if isinstance(written, Exception):
+            if len(part) > 1:
+                return sum([await self._store([each]) for each in part])
+            log.error("load and records of a user cannot be stored", exc_info=written)
+            self._leave(part[0].stale)
+            return 0
+        for user_id in written.users:
+            self._left.pop(user_id, None)
+        self._stored(len(written.users), 0)
+        if written.announced:
+            self.announced()
+        return len(written.users)
+
+    async def _write(self, part: list[Computed]) -> Written | Exception:
+        """Returns what PostgreSQL will say again; what heals by itself is raised."""
+        try:
+            return await write(self._database, part, topic=self._topic, actor=ACTOR)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - told of by the caller, once it is known whose it is
+            return error
+
+    def _leave(self, stale: Stale) -> None:
+        self._failures += 1
+        self._left[stale.history.user_id] = stale.touched
+
+
+async def compute_marked(cursor: Cursor, *, schema: str) -> None:
+    """Compute and store what is marked in the tables of `schema`, which nobody else writes. Nothing is announced."""
+    after = _NOBODY
+    while stale := await _read(cursor, after, _LAST, schema=schema):
+        after = stale[-1].history.user_id
+        part: list[Computed] = []
+        rows = 0
+        for each in stale:
+            computed = Computed(each, compute(each.history))
+            part.append(computed)
+            rows += _size(computed.insights)
+            await asyncio.sleep(0)
+            if rows >= ROWS or each is stale[-1]:
+                await write_into(cursor, part, schema=schema)
+                part, rows = [], 0
+
+
+async def _read(
+    cursor: Cursor,
+    after: UUID,
+    until: UUID,
+    *,
+    without: Mapping[UUID, str] | None = None,
+    now: dt.datetime | None = None,
+    schema: str = SCHEMA,
+) -> list[Stale]:
+    place = cursor, after, until, USERS
+    read = partial(read_stale, *place, days_before=DAYS_BEFORE, without=without or {}, now=now, schema=schema)
+    whole: set[UUID] = set()
+    while True:
+        stale = await read(whole=whole)
+        more = {each.history.user_id for each in stale if _lacks_days(each.history)} - whole
+        if not more:
+            return stale
+        whole |= more
+
+
+def _size(insights: Insights) -> int:
+    return len(insights.records) + sum(len(series.days) for series in insights.load)
+
+
+def _lacks_days(history: History) -> bool:
+    """Whether there is a measure of which days before `begin` should be stored, and none is: it was 0 until then."""
+    return (
+        history.first is not None
+        and history.first < history.begin
+        and any(measure not in history.before for measure in history.measures)
+    )
+
+
+def compute(history: History) -> Insights:
+    """Load and records of a user."""
+    changed = records(history.in_force, history.performances)
+    dated = [DatedRecord(record, history.accepted[record.training_id]) for record in changed]
+    if history.first is None or history.last is None:
+        return Insights([], dated, (), _EMPTY, _EMPTY)
+    end = history.last + dt.timedelta(days=TAIL_DAYS)
+    load = [_load(history, measure, history.first, end) for measure in history.measures]
+    return Insights(load, dated, history.measures, history.first, end)
+
+
+def _load(history: History, measure: Measure, first: dt.date, end: dt.date) -> LoadSeries:
+    state = history.before.get(measure)
+    if state is not None and state.day < first:
+        state = None
+    begin = first if state is None else state.day + _DAY
+    if begin > end:
+        return LoadSeries(measure, [], [])
+    loads = {day.day: day.loads[measure] for day in history.days if measure in day.loads}
+    observed = [day.day for day in history.days]
+    before = None if state is None else (state.ewma_acute, state.ewma_chronic)
+    days = load_days(loads, observed, first, end, begin=begin, before=before)
+    latest: list[Accepted] = []
+    so_far = None if state is None else state.latest
+    for day in history.days:
+        if day.day >= begin:
+            if so_far is not None:
+                latest += [so_far] * ((day.day - begin).days - len(latest))
+            so_far = day.latest if so_far is None else _later(so_far, day.latest)
+    if so_far is None:
+        raise ValueError("the first day has no training")
+    latest += [so_far] * (len(days) - len(latest))
+    return LoadSeries(measure, days, latest)
+
+
+def _later(one: Accepted, other: Accepted) -> Accepted:
+    seqs = [seq for seq in (one.source_seq, other.source_seq) if seq is not None]
+    return Accepted(max(seqs, default=None), max(one.at, other.at))

@@ -1,0 +1,133 @@
+"""The SQL of `storage.imports`: the jobs, and what undoes one."""
+
+from storage.training_statements import FIELDS, SOURCE_ID
+
+UNDER_WAY = "status IN ('queued', 'running', 'undoing')"
+
+# As `storage.imports.Job` has them. What is told of a job in a list is without its last three.
+_COLUMNS = """id, status, format, timezone, unit, sessions, held_back, error_lines, worked_off, created, unchanged,
+       conflicting, refused, undone, kept, failure, created_at, finished_at"""
+JOB = f"{_COLUMNS}, errors, kept_trainings"
+
+# One at a time, which the index keeps, and so many an hour. Without a row of `made` the others say why; where they say
+# nothing, another one began after this statement's snapshot was taken.
+CREATE = f"""
+WITH recent AS (
+    SELECT count(*) AS number, ceil(extract(epoch FROM min(created_at) + interval '1 hour' - now()))::integer AS wait
+    FROM imports WHERE user_id = %(user_id)s AND created_at > now() - interval '1 hour'
+), under_way AS (
+    SELECT id FROM imports WHERE user_id = %(user_id)s AND {UNDER_WAY}
+), made AS (
+    INSERT INTO imports (user_id, id, format, timezone, unit, file, actor, request_id, sessions, held_back, error_lines,
+                         errors)
+    SELECT %(user_id)s, %(id)s, %(format)s, %(timezone)s, %(unit)s, %(file)s, %(actor)s, %(request_id)s, %(sessions)s,
+           %(held_back)s, %(error_lines)s, %(errors)s::jsonb
+    FROM recent WHERE number < %(most)s AND NOT EXISTS (SELECT FROM under_way)
+    ON CONFLICT (user_id) WHERE {UNDER_WAY} DO NOTHING
+    RETURNING {JOB}
+)
+SELECT under_way.id, number >= %(most)s, greatest(wait, 1), made.*
+FROM recent LEFT JOIN under_way ON true LEFT JOIN made ON true
+"""
+
+READ = f"SELECT {JOB} FROM imports WHERE user_id = %(user_id)s AND id = %(id)s"
+
+LIST = f"""
+SELECT {_COLUMNS}, NULL, NULL FROM imports
+WHERE user_id = %(user_id)s
+  AND (%(after_at)s::timestamptz IS NULL OR (created_at, id) < (%(after_at)s::timestamptz, %(after_id)s::uuid))
+ORDER BY created_at DESC, id DESC LIMIT %(limit)s
+"""
+
+# How many of the sessions are there, and how many of these as they are here, with the movements' slugs or without.
+COMPARE = """
+SELECT count(*), count(*) FILTER (WHERE t.digest IN (decode(i.digest, 'hex'), decode(i.plain, 'hex'), ''))
+FROM json_to_recordset(%(items)s::json) AS i(source_id text, digest text, plain text)
+JOIN trainings t ON t.user_id = %(user_id)s AND t.source_id = i.source_id
+"""
+
+# An undo takes back what is done or has failed, and no more than that.
+UNDO = f"""
+WITH begun AS (
+    UPDATE imports SET status = 'undoing', finished_at = NULL
+    WHERE user_id = %(user_id)s AND id = %(id)s AND status IN ('done', 'failed')
+      AND NOT EXISTS (SELECT FROM imports WHERE user_id = %(user_id)s AND {UNDER_WAY})
+    RETURNING {JOB}
+), under_way AS (
+    SELECT id FROM imports WHERE user_id = %(user_id)s AND {UNDER_WAY}
+)
+SELECT (SELECT id FROM under_way), begun.* FROM begun
+UNION ALL
+SELECT (SELECT id FROM under_way), {JOB} FROM imports
+WHERE user_id = %(user_id)s AND id = %(id)s AND NOT EXISTS (SELECT FROM begun)
+"""
+
+# The oldest job that nobody works off. Who asks again, because PostgreSQL was away, gets its own back.
+CLAIM = f"""
+UPDATE imports SET lease = %(lease)s, leased_until = now() + %(seconds)s * interval '1 second',
+                   status = CASE status WHEN 'queued' THEN 'running' ELSE status END
+WHERE (user_id, id) = (
+    SELECT user_id, id FROM imports
+    WHERE {UNDER_WAY} AND (leased_until IS NULL OR leased_until < now() OR lease = %(lease)s)
+    ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING {JOB}, user_id, actor, request_id, file
+"""
+
+# Each step of a job asks for the lease: without a row it is another's now.
+_HELD = "user_id = %(user_id)s AND id = %(id)s AND lease = %(lease)s"
+
+STEP = f"""
+UPDATE imports SET worked_off = %(worked_off)s, created = %(created)s, unchanged = %(unchanged)s,
+                   conflicting = %(conflicting)s, refused = %(refused)s, errors = %(errors)s::jsonb,
+                   leased_until = now() + %(seconds)s * interval '1 second'
+WHERE {_HELD} AND status = 'running'
+"""
+
+FINISH = f"""
+UPDATE imports SET status = %(status)s, failure = %(failure)s, kept = %(kept)s, kept_trainings = %(kept_trainings)s,
+                   file = NULL, lease = NULL, leased_until = NULL, finished_at = now()
+WHERE {_HELD}
+"""
+
+RELEASE = f"UPDATE imports SET leased_until = NULL WHERE {_HELD}"
+
+# What an import may have created: the trainings with source ids of its app.
+MADE = """
+SELECT id, source_id, version FROM trainings
+WHERE user_id = %(user_id)s AND source_id LIKE %(format)s || ':%%' AND deleted_at IS NULL
+"""
+
+# Deletes those that nobody changed since, each with its event, and counts them. Their source ids are given free, so
+# that the file can be imported again, in another zone or unit perhaps. Version 1 under the lock is the snapshot's, so
+# the children are seen as they are.
+DELETE_MANY = f"""
+WITH job AS MATERIALIZED (
+    SELECT user_id FROM imports WHERE {_HELD} AND status = 'undoing' FOR UPDATE
+), items AS MATERIALIZED (
+    SELECT i.* FROM job, json_to_recordset(%(items)s::json) AS i(
+        training_id uuid, event_id uuid, event_head text, payload_head text)
+), current AS MATERIALIZED (
+    SELECT t.id, {FIELDS} AS fields FROM trainings t
+    WHERE t.user_id = %(user_id)s AND t.id IN (SELECT training_id FROM items) AND t.version = 1 AND t.deleted_at IS NULL
+    ORDER BY t.id FOR UPDATE
+), changed AS (
+    UPDATE trainings t
+    SET version = 2, source_id = NULL, deleted_at = greatest(now(), t.updated_at),
+        updated_at = greatest(now(), t.updated_at), xid = DEFAULT
+    FROM current WHERE t.user_id = %(user_id)s AND t.id = current.id
+    RETURNING t.id, old.source_id, t.version, t.updated_at, current.fields
+), logged AS (
+    INSERT INTO outbox (event_id, topic, aggregate_type, aggregate_id, version, event_type, user_id, actor, request_id,
+                        payload, created_at)
+    SELECT items.event_id, %(topic)s, 'training', changed.id, changed.version, %(event_type)s, %(user_id)s, %(actor)s,
+           %(request_id)s, items.event_head || rfc3339(changed.updated_at) || items.payload_head
+           || {SOURCE_ID.format("changed")} || '"version":' || changed.version || ','
+           || substr(changed.fields, 2) || '}}', changed.updated_at
+    FROM changed JOIN items ON items.training_id = changed.id ORDER BY changed.id
+)
+UPDATE imports SET undone = undone + (SELECT count(*) FROM changed),
+                   leased_until = now() + %(seconds)s * interval '1 second'
+FROM job WHERE imports.user_id = job.user_id AND imports.id = %(id)s
+RETURNING ARRAY(SELECT id FROM changed)
+"""

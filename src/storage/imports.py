@@ -1,0 +1,234 @@
+"""Imports: the jobs that bring logs of other apps in, the lease by which one worker has each, and their undo."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg2.errors
+
+from models.errors import Conflict, DatabaseUnavailable, NotFound, TooManyRequests
+from models.events import EventType
+from models.foreign_logs import ForeignLog
+from models.imports import MOST_ERRORS, ImportForm, ImportStatus, LogFormat, error_fields, training_id
+from models.sets import Unit
+from storage.database import Database, Row
+from storage.import_statements import (
+    CLAIM,
+    COMPARE,
+    CREATE,
+    DELETE_MANY,
+    FINISH,
+    LIST,
+    MADE,
+    READ,
+    RELEASE,
+    STEP,
+    UNDO,
+)
+from storage.training_writes import ATTEMPTS, Author
+
+LEASE = 30.0  # seconds that a silent worker keeps a job: longer than any statement may take
+
+
+@dataclass(slots=True)
+class Job:
+    """An import as it is stored; the members are those of `models.imports.ImportDocument`."""
+
+    id: UUID
+    status: ImportStatus
+    format: LogFormat
+    timezone: str
+    unit: Unit
+    sessions: int
+    held_back: int
+    error_lines: int
+    worked_off: int
+    created: int
+    unchanged: int
+    conflicting: int
+    refused: int
+    undone: int
+    kept: int
+    failure: str | None
+    created_at: dt.datetime
+    finished_at: dt.datetime | None
+    errors: list[dict[str, Any]] | None
+    """None in lists, as is the next one."""
+    kept_trainings: list[UUID] | None
+
+
+@dataclass(slots=True)
+class Work:
+    """A job that this worker has: whose it is, and the file that is to be imported, where there still is one."""
+
+    job: Job
+    author: Author
+    file: bytes
+
+
+class Imports:
+    """The imports of all users. `topic` is where the events of trainings go; `worker` tells workers apart.
+
+    Every method raises `DatabaseUnavailable` when PostgreSQL is away.
+    """
+
+    def __init__(self, database: Database, topic: str, worker: str = "") -> None:
+        self._database = database
+        self._topic = topic
+        self._worker = worker
+
+    async def create(
+        self, author: Author, id_: UUID, form: ImportForm, log: ForeignLog, format_: LogFormat, *, most: int
+    ) -> Job:
+        """Store a file, which is `log` when it is read in this format, as a new import that waits for a worker.
+
+        Raises `Conflict` while another import of the user's is under way, and `TooManyRequests` where there were `most`
+        within the hour.
+        """
+        parameters = {
+            "user_id": author.user_id,
+            "id": id_,
+            "format": format_,
+            "timezone": form.timezone,
+            "unit": form.unit,
+            "file": form.file,
+            "actor": author.actor,
+            "request_id": author.request_id,
+            "sessions": len(log.sessions),
+            "held_back": log.held_back,
+            "error_lines": len({error.line for error in log.errors}),
+            "errors": _json([error_fields(error) for error in log.errors[:MOST_ERRORS]]),
+            "most": most,
+        }
+        for _ in range(ATTEMPTS):
+            ((under_way, exhausted, wait, *made),) = await self._database.all(CREATE, parameters)
+            if made[0] is not None:
+                return _job(made)
+            if under_way is not None:
+                raise Conflict(f"The import {under_way} is under way. Wait until it is done.")
+            if exhausted:
+                raise TooManyRequests(f"There were {most} imports within the hour.", wait)
+        raise DatabaseUnavailable("Too many imports at once.")
+
+    async def read(self, user_id: UUID, id_: UUID) -> Job:
+        """One import. Raises `NotFound`, for another user's too."""
+        row = await self._database.one(READ, {"user_id": user_id, "id": id_})
+        if row is None:
+            raise NotFound("There is no such import.")
+        return _job(row)
+
+    async def page(self, user_id: UUID, *, after: tuple[dt.datetime, UUID] | None = None, limit: int) -> list[Job]:
+        """At most `limit` of the user's imports, newest first, from the one after `after` (created_at, id) on."""
+        after_at, after_id = after or (None, None)
+        parameters = {"user_id": user_id, "after_at": after_at, "after_id": after_id, "limit": limit}
+        return [_job(row) for row in await self._database.all(LIST, parameters)]
+
+    async def compare(self, user_id: UUID, items: Sequence[dict[str, str | None]]) -> tuple[int, int]:
+        """How many of these sessions the user has already, and how many of these with the same content.
+
+        Each has its `source_id`, and the digests (hex) of its body with its movements' slugs (`digest`) and without
+        (`plain`).
+        """
+        ((there, same),) = await self._database.all(COMPARE, {"user_id": user_id, "items": _json(items)})
+        return there, same
+
+    async def undo(self, user_id: UUID, id_: UUID) -> Job:
+        """Have the trainings that the import created deleted, by a worker; an import that was undone stays as it is.
+
+        Raises `NotFound`, and `Conflict` while it, or another import of the user's, is under way.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                row = await self._database.one(UNDO, {"user_id": user_id, "id": id_})
+            except psycopg2.errors.UniqueViolation:
+                continue  # another import began after this statement's snapshot was taken
+            if row is None:
+                raise NotFound("There is no such import.")
+            under_way, job = row[0], _job(row[1:])
+            if job.status in {ImportStatus.UNDOING, ImportStatus.UNDONE}:
+                return job
+            if under_way is not None:
+                raise Conflict(f"The import {under_way} is under way. Wait until it is done.")
+        raise DatabaseUnavailable("Too many imports at once.")
+
+    # What workers do.
+
+    async def claim(self) -> Work | None:
+        """The oldest job that no other worker has, for `LEASE` seconds from each step on; None where there is none."""
+        row = await self._database.one(CLAIM, {"lease": self._worker, "seconds": LEASE})
+        if row is None:
+            return None
+        *job, user_id, actor, request_id, file = row
+        return Work(_job(job), Author(user_id, actor, request_id), b"" if file is None else bytes(file))
+
+    async def step(self, work: Work) -> bool:
+        """Store how far the import is, and renew the lease. False: it is another's now."""
+        job = work.job
+        parameters = {
+            "worked_off": job.worked_off,
+            "created": job.created,
+            "unchanged": job.unchanged,
+            "conflicting": job.conflicting,
+            "refused": job.refused,
+            "errors": _json(job.errors),
+        }
+        return await self._database.execute(STEP, self._held(work) | parameters) > 0
+
+    async def finish(self, work: Work, status: ImportStatus, failure: str | None = None) -> None:
+        """Give the job and its file up: it is done, has failed, or is undone."""
+        parameters = {
+            "status": status,
+            "failure": failure,
+            "kept": work.job.kept,
+            "kept_trainings": work.job.kept_trainings or [],
+        }
+        await self._database.execute(FINISH, self._held(work) | parameters)
+
+    async def release(self, work: Work) -> None:
+        """Let another worker go on at once."""
+        await self._database.execute(RELEASE, self._held(work))
+
+    async def made(self, work: Work) -> list[tuple[UUID, int]]:
+        """The trainings that the import created and that are not deleted: ids and versions."""
+        parameters = {"user_id": work.author.user_id, "format": work.job.format}
+        rows = await self._database.all(MADE, parameters)
+        return [(id_, version) for id_, source_id, version in rows if id_ == training_id(work.job.id, source_id)]
+
+    async def delete(self, work: Work, ids: Sequence[UUID]) -> set[UUID] | None:
+        """Delete those of these trainings that were not changed since their creation, each with its event, and give
+        their source ids free; returns which. None: the job is another's now."""
+        items = []
+        for id_ in ids:
+            event = work.author.event(id_, EventType.TRAINING_DELETED, self._topic)
+            items.append(
+                {
+                    "training_id": id_,
+                    "event_id": event["event_id"],
+                    "event_head": event["event_head"],
+                    "payload_head": f'","payload":{{"training_id":"{id_}","user_id":"{work.author.user_id}",',
+                }
+            )
+        parameters = {
+            "items": _json(items),
+            "topic": self._topic,
+            "event_type": EventType.TRAINING_DELETED,
+            "actor": work.author.actor,
+            "request_id": work.author.request_id,
+        }
+        row = await self._database.one(DELETE_MANY, self._held(work) | parameters)
+        return None if row is None else set(row[0])
+
+    def _held(self, work: Work) -> dict[str, Any]:
+        return {"user_id": work.author.user_id, "id": work.job.id, "lease": self._worker, "seconds": LEASE}
+
+
+def _job(row: Row | list[Any]) -> Job:
+    id_, status, format_, timezone, unit, *counts = row
+    return Job(id_, ImportStatus(status), LogFormat(format_), timezone, Unit(unit), *counts)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()

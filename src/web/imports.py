@@ -1,0 +1,234 @@
+"""Logs of other apps as jobs: bring one in, see how far it is, take it back."""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from uuid_utils.compat import uuid7
+
+from models.fields import moment
+from models.foreign_logs import MAX_BYTES, ForeignFileError, ForeignLog
+from models.imports import (
+    MOST_ERRORS,
+    ImportDocument,
+    ImportForm,
+    ImportPage,
+    ImportPlan,
+    ImportStatus,
+    LogFormat,
+    detect,
+    error_fields,
+    read_log,
+    with_slugs,
+)
+from models.sets import known
+from storage.exercises import Exercises
+from storage.imports import Imports, Job
+from web import documents, forms, problems
+from web.routes import Answer, Call, Reply, Route
+
+PATH = "/api/v1/training/users/{userId}/imports"
+_FORM_BYTES = MAX_BYTES + 65_536  # the file, and what is said of it
+# One file is read at a time, beside the requests: a large one takes seconds.
+_READER = ThreadPoolExecutor(1, thread_name_prefix="import")
+
+
+class ImportQuery(BaseModel):
+    """Query parameters of the list of imports."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    """Most imports on one page."""
+    cursor: Annotated[str, Field(max_length=200), AfterValidator(documents.checked)] | None = None
+    """`next_cursor` of the page before."""
+
+
+async def create(call: Call[ImportForm, None]) -> Reply:
+    """POST /users/{userId}/imports."""
+    form = call.body
+    try:
+        format_, log = await asyncio.get_running_loop().run_in_executor(_READER, _read, form)
+    except ForeignFileError as error:
+        raise forms.invalid("file", str(error)) from None
+    if form.dry_run:
+        return Reply(200, orjson.dumps(await _plan(call, format_, log)))
+    job = await _imports(call).create(
+        documents.author(call),
+        uuid7(),
+        form,
+        log,
+        format_,
+        most=call.services.settings.imports_per_hour,
+    )
+    call.services.wake_imports()
+    return _accepted(call, job)
+
+
+async def list_(call: Call[None, ImportQuery]) -> Reply:
+    """GET /users/{userId}/imports."""
+    query = call.query
+    found = await _imports(call).page(
+        call.user_id,
+        after=documents.place(query.cursor) if query.cursor else None,
+        limit=query.limit + 1,  # one more tells whether there is a next page
+    )
+    page = found[: query.limit]
+    cursor = documents.cursor(page[-1].created_at, page[-1].id) if len(found) > query.limit else None
+    return documents.page(call, [_document(job) for job in page], cursor)
+
+
+async def read(call: Call[None, None]) -> Reply:
+    """GET /users/{userId}/imports/{id}."""
+    return Reply(200, orjson.dumps(_document(await _imports(call).read(call.user_id, call.path["id"]))))
+
+
+async def undo(call: Call[None, None]) -> Reply:
+    """DELETE /users/{userId}/imports/{id}."""
+    job = await _imports(call).undo(call.user_id, call.path["id"])
+    if job.status == ImportStatus.UNDONE:
+        return Reply(200, orjson.dumps(_document(job)))
+    call.services.wake_imports()
+    return _accepted(call, job)
+
+
+def _read(form: ImportForm) -> tuple[LogFormat, ForeignLog]:
+    format_ = form.format or detect(form.file)
+    return format_, read_log(form.file, format=format_, unit=form.unit, timezone=form.timezone)
+
+
+def _digests(log: ForeignLog, slugs: Mapping[str, str]) -> list[dict[str, str | None]]:
+    return [
+        {
+            "source_id": session.body.source_id,
+            "digest": with_slugs(session.body, slugs).digest().hex(),
+            "plain": session.body.digest().hex(),
+        }
+        for session in log.sessions
+    ]
+
+
+async def _plan(call: Call[ImportForm, None], format_: LogFormat, log: ForeignLog) -> dict[str, Any]:
+    slugs = await Exercises(call.services.database).slugs()
+    items = await asyncio.get_running_loop().run_in_executor(_READER, _digests, log, slugs)
+    there, same = await _imports(call).compare(call.user_id, items)
+    return {
+        "format": format_,
+        "timezone": call.body.timezone,
+        "unit": call.body.unit,
+        "sessions": len(log.sessions),
+        "exercises": log.exercises,
+        "sets": log.sets,
+        "reps": log.reps,
+        "held_back": log.held_back,
+        "error_lines": len({error.line for error in log.errors}),
+        "created": len(log.sessions) - there,
+        "unchanged": same,
+        "conflicting": there - same,
+        "errors": [error_fields(error) for error in log.errors[:MOST_ERRORS]],
+    }
+
+
+def _imports(call: Call[Any, Any]) -> Imports:
+    return Imports(call.services.database, call.services.settings.events_topic)
+
+
+def _accepted(call: Call[Any, Any], job: Job) -> Reply:
+    address = f"{PATH.format(userId=call.user_id)}/{job.id}"
+    return Reply(202, orjson.dumps(_document(job)), {"Location": address})
+
+
+def _document(job: Job) -> dict[str, Any]:
+    return known(
+        {
+            "id": job.id,
+            "status": job.status,
+            "format": job.format,
+            "timezone": job.timezone,
+            "unit": job.unit,
+            "sessions": job.sessions,
+            "held_back": job.held_back,
+            "error_lines": job.error_lines,
+            "worked_off": job.worked_off,
+            "created": job.created,
+            "unchanged": job.unchanged,
+            "conflicting": job.conflicting,
+            "refused": job.refused,
+            "undone": job.undone,
+            "kept": job.kept,
+            "kept_trainings": job.kept_trainings,
+            "errors": job.errors,
+            "failure": job.failure,
+            "created_at": moment(job.created_at),
+            "finished_at": None if job.finished_at is None else moment(job.finished_at),
+        }
+    )
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path=PATH,
+        handler=create,
+        operation_id="createImport",
+        summary="Import a log of another app",
+        description=(
+            "An export of Strong, Hevy or FitNotes, which goes in as a job: `Location` tells how far it is. Each "
+            "session of the file becomes a COMPLETED training whose `source_id` names it, so that importing a file "
+            "again creates what is new alone. Sessions with wrong lines are left out whole, and named. Names of "
+            "exercises that stand for movements of the catalogue get their slugs; others stay as they are. One import "
+            "of a user at a time. The file is kept until the import is done, and no longer. With `dry_run` it is read "
+            "and compared with what is there, and nothing is stored."
+        ),
+        tag="Imports",
+        form=ImportForm,
+        form_bytes=_FORM_BYTES,
+        answers={
+            200: Answer("What it would do: a dry run", ImportPlan),
+            202: Answer("It was taken", ImportDocument, headers=("Location",)),
+        },
+        problems=(problems.CONFLICT, problems.TOO_MANY),
+    ),
+    Route(
+        method="GET",
+        path=PATH,
+        handler=list_,
+        operation_id="listImports",
+        summary="List one's imports",
+        description="Newest first, without their errors.",
+        tag="Imports",
+        query=ImportQuery,
+        answers={200: Answer("One page", ImportPage, headers=("Link",))},
+    ),
+    Route(
+        method="GET",
+        path=f"{PATH}/{{id}}",
+        handler=read,
+        operation_id="readImport",
+        summary="Read how far an import is, and what was wrong",
+        tag="Imports",
+        answers={200: Answer("The import", ImportDocument)},
+    ),
+    Route(
+        method="DELETE",
+        path=f"{PATH}/{{id}}",
+        handler=undo,
+        operation_id="undoImport",
+        summary="Undo an import",
+        description=(
+            "Has every training deleted that the import created and that was not changed since; the others are kept "
+            "and named. The `source_id`s of the deleted ones are free again, so that the file can be imported in "
+            "another zone or unit. The import itself stays, as `undone`; a second undo changes nothing. 409 while it "
+            "is under way."
+        ),
+        tag="Imports",
+        answers={
+            200: Answer("It was undone before", ImportDocument),
+            202: Answer("It is being undone", ImportDocument, headers=("Location",)),
+        },
+        problems=(problems.CONFLICT,),
+    ),
+)

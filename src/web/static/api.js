@@ -1,0 +1,66 @@
+// The token, which stays in this tab, and the API as it is asked with it.
+
+const KEY = "training-token";
+const PATIENCE = 20000; // milliseconds for one answer
+
+export const token = {
+  get: () => sessionStorage.getItem(KEY),
+  keep: (text) => sessionStorage.setItem(KEY, text),
+  forget: () => sessionStorage.removeItem(KEY),
+};
+
+/** Why nothing can be shown, in words for people. `status` is 0 where no answer came. */
+export class Failure extends Error {
+  constructor(status, words) {
+    super(words);
+    this.status = status;
+  }
+}
+
+/** The user that a token names. It is read only to make addresses of it: the service alone checks it. */
+export function userOf(text) {
+  try {
+    const part = text.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(part), (char) => char.charCodeAt(0))));
+    const user = claims.userId ?? claims.sub;
+    if (typeof user === "string" && user) return user;
+  } catch { // not a token: said below
+  }
+  throw new Failure(401, "This is no token of the service: it names no user.");
+}
+
+/** A metric of the user. Raises `Failure`. */
+export async function metric(name, query = {}) {
+  const text = token.get();
+  if (text === null) throw new Failure(401, "A token is needed.");
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const user = encodeURIComponent(userOf(text));
+  return ask(`/api/v1/training/users/${user}/metrics/${name}?${new URLSearchParams(given)}`, {
+    Authorization: `Bearer ${text}`,
+  });
+}
+
+async function ask(address, headers) {
+  const answer = await fetched(address, headers);
+  if (answer.ok) return answer.json();
+  const problem = await answer.json().catch(() => ({}));
+  const detail = problem.detail ?? problem.title ?? `The answer was ${answer.status}.`;
+  throw new Failure(answer.status, WORDS[answer.status]?.(detail) ?? `This could not be read. ${detail}`);
+}
+
+/** An answer of this service, whatever its status. Raises `Failure` where none came. */
+export async function fetched(address, headers = {}) {
+  try {
+    const signal = AbortSignal.timeout(PATIENCE);
+    return await fetch(address, { headers, signal, cache: "no-store", credentials: "omit" });
+  } catch {
+    throw new Failure(0, "The service cannot be reached. Are you offline? Try again in a moment.");
+  }
+}
+
+const WORDS = {
+  401: (detail) => `The token was not accepted. ${detail}`,
+  404: () => "The service knows no such data of this user.",
+  429: () => "The service is busy. Try again in a moment.",
+  503: (detail) => `The service cannot answer right now. ${detail} Try again in a moment.`,
+};

@@ -1,0 +1,326 @@
+"""The dashboard and the operator's page in a real Chromium, with an imported log: what is drawn, told and asked.
+
+`TRAINING_TEST_SCREENSHOTS` names a folder for pictures of what was looked at.
+"""
+
+import asyncio
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.insights import InsightsFold
+from agents.volume import VolumeFold
+from commands.importer import Importer
+from models.sets import Unit
+from models.strong import read_strong
+from storage.database import Database
+from tests.support.athletes import TOPIC
+from tests.support.browser import Browser, chromium
+from tests.support.strong import strong_file
+from tests.support.web import NOWHERE, USER, Client, bearer, make_settings, serve, token
+from web.api import ALL_ROUTES
+from web.watch import AgentState, Backlog, RelayState, Trouble, Watch
+
+METRICS = f"/api/v1/training/users/{USER}/metrics"
+STRANGER = "0193f1a0-0000-7000-8000-00000000000b"
+LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+EVIL = "<img src=x onerror='window.harmed = true'>"
+CHARTS = ("volume", "load", "progress", "calendar")
+READY = "!document.getElementById('report').hidden && document.getElementById('report').ariaBusy === 'false'"
+# Of a chart: whether each of its traces is drawn as a shape within the picture.
+DRAWN = """
+return arguments[0].every((id) => {
+  const svg = document.querySelector(`#${id} .main-svg`);
+  return svg && svg.querySelector(".points path[d], .js-line[d], .heatmaplayer image") && svg.clientWidth > 200;
+});
+"""
+DESCRIBED = """
+return [...document.querySelectorAll("[role=img]")].map((one) => one.ariaDescribedByElements[0].textContent.length)
+"""
+MOVEMENT = """
+return [...document.querySelectorAll("#movement option")].find((one) => one.textContent === arguments[0]).value
+"""
+LENGTHS = "return document.querySelector(arguments[0]).data.map((trace) => trace.y.length)"
+TEXTS = "return [...document.querySelectorAll(arguments[0])].map((node) => node.textContent)"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as made:
+        yield made
+
+
+def address(client: Client) -> str:
+    return str(client.make_url("")).rstrip("/")
+
+
+async def imported(client: Client, database: Database, data: bytes) -> None:
+    """The log, and a training of an exercise whose name is markup, folded."""
+    log = read_strong(data, unit=Unit.KG, timezone="Europe/Berlin")
+    outcome = await Importer(address(client), token(), say=lambda _: None, progress=lambda: None).run(log.sessions)
+    assert outcome.complete
+    last = max(session.body.local_day() for session in log.sessions)
+    evil = {
+        "date": f"{last}T09:00:00+01:00",
+        "timezone": "Europe/Berlin",
+        "status": "COMPLETED",
+        "exercises": [{"name": EVIL, "sets": [{"weight": 60, "reps": 5}, {"weight": 62.5, "reps": 5}]}],
+    }
+    assert (await client.post("/api/v1/trainings", json=evil, headers=bearer())).status == 201
+    await VolumeFold(database, TOPIC).fold_log()
+    await InsightsFold(database, "training_insights").run_due()
+
+
+async def ask(client: Client, path: str) -> Any:
+    answer = await client.get(f"{METRICS}/{path}", headers=bearer())
+    assert answer.status == 200, await answer.text()
+    return await answer.json()
+
+
+def enter(browser: Browser, text: str) -> None:
+    browser.until("document.activeElement === document.getElementById('token')")
+    browser.press(text, "\ue007")  # and Enter
+
+
+def assert_for_everybody(browser: Browser, name: str) -> None:
+    """At both widths and in both schemes nothing is cut off, faint or without a name."""
+    for width, scheme in LOOKS:
+        browser.look(width, scheme)
+        ink = browser.run("return getComputedStyle(document.body).color")
+        drawn = "[...document.querySelectorAll('.chart:not([hidden]) .xtick text')]"
+        fits = "[...document.querySelectorAll('.chart:not([hidden]) .main-svg')]"
+        browser.until(f"{drawn}.length && {drawn}.every((text) => getComputedStyle(text).fill === arguments[0])", ink)
+        browser.until(f"{fits}.every((svg) => Math.abs(svg.clientWidth - svg.closest('.chart').clientWidth) < 2)")
+        browser.picture(f"{name}-{width}-{scheme}")
+        assert browser.run("return document.documentElement.scrollWidth") == width
+        assert browser.faint() == []
+    assert browser.nameless() == []
+    assert min(browser.run(DESCRIBED)) > 10  # each is told in words
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> bytes:
+    """The real log, where there is one."""
+    real = os.environ.get("TRAINING_TEST_STRONG_LOG")
+    return (Path(real) if real else strong_file(tmp_path / "log.csv", sessions=60)).read_bytes()
+
+
+async def test_a_log_is_drawn_and_stays_here(browser: Browser, db: Database, log: bytes) -> None:
+    async with serve(ALL_ROUTES, database=db, settings=make_settings(events_topic=TOPIC)) as client:
+        await imported(client, db, log)
+        days = (await ask(client, "volume?period=day"))["items"]
+        last = dt.date.fromisoformat(days[-1]["day"])
+        weeks = (await ask(client, f"volume?period=week&by=category&from={last.replace(year=last.year - 1)}"))["items"]
+        await asyncio.to_thread(draw, browser, address(client), days, weeks)
+        await asyncio.to_thread(choose, browser)
+        await asyncio.to_thread(assert_for_everybody, browser, "dashboard")
+        await asyncio.to_thread(walk, browser)
+        await asyncio.to_thread(leave, browser, address(client))
+
+
+def draw(browser: Browser, base: str, days: list[Any], weeks: list[Any]) -> None:
+    """Every chart has what the API answers, and nothing of the token or the data has left."""
+    browser.open(f"{base}/dashboard")
+    enter(browser, token())
+    browser.until(READY)
+    browser.until(f"(() => {{ {DRAWN} }})()", CHARTS)
+    mondays = {item["monday"] for item in weeks}
+    categories = {item.get("category") for item in weeks}
+    assert browser.run(LENGTHS, "#volume .chart") == [len(mondays)] * len(categories)
+    assert f"{sum(item['sets'] for item in weeks):,} in all" in browser.find("#volume-summary").text
+    assert len(set(browser.run(LENGTHS, "#load .chart"))) == 1
+    assert browser.run("return document.querySelector('#load .chart').layout.shapes.length") == 1  # the band
+    assert "band of 0.8 to 1.3" in browser.find("#load-summary").text
+    assert browser.run(LENGTHS, "#calendar .chart") == [7]
+    year = [day for day in days if day["day"][:4] == days[-1]["day"][:4]]
+    assert f"on {len(year)} days of" in browser.find("#calendar-summary").text
+    browser.find("#calendar summary").click()
+    browser.until("document.querySelectorAll('#calendar tbody tr').length === arguments[0]", len(year))
+    assert browser.find("#records-summary").text.startswith("Estimated one-repetition maximum: ")
+    assert browser.errors() == []
+    asked = browser.requests()
+    assert len(asked) > 10
+    assert {url for url in asked if not url.startswith((f"{base}/", "data:"))} == set()
+    assert [url for url in asked if token()[:20] in url] == []
+    assert browser.run("return [location.href, localStorage.length, sessionStorage.length]") == [
+        f"{base}/dashboard",
+        0,
+        1,
+    ]
+    assert browser.run("return document.getElementById('token').value") == ""
+
+
+def choose(browser: Browser) -> None:
+    """What is chosen is asked for and drawn; a name is text, whatever it is made of."""
+    browser.choose("#movement", browser.run(MOVEMENT, EVIL))
+    browser.until("document.getElementById('progress-summary').textContent.startsWith('Best 72.9 kg')")
+    assert browser.run(LENGTHS, "#progress .chart") == [1, 1]
+    browser.choose("#kind", "reps_at_weight")
+    browser.until("document.getElementById('records-summary').textContent.startsWith('Repetitions at a weight')")
+    assert EVIL in browser.run(TEXTS, "#records tbody th")
+    assert browser.run("return [document.querySelectorAll('main img').length, typeof window.harmed]") == [
+        0,
+        "undefined",
+    ]
+    browser.choose("#figure", "external_load_kg")
+    browser.until("document.getElementById('volume-summary').textContent.startsWith('External load (kg) in')")
+    browser.choose("#method", "ewma")
+    browser.until("document.getElementById('load-summary').textContent.includes('Method ewma')")
+    assert (
+        browser.run("return document.querySelector('#load .chart').layout.shapes.length") == 0
+    )  # of the coupled ratio
+    browser.choose("#method", "coupled")
+    browser.choose("#range", "3")
+    load = "document.querySelector('#load .chart')"
+    browser.until(f"{load}.data[0].x.length < 130 && {load}.layout.shapes.length")
+    browser.choose("#range", "12")
+    browser.choose("#movement", browser.run(MOVEMENT, "Bench Press (Barbell)"))
+    browser.until("document.querySelector('#progress .chart').data?.[0].x.length > 5")
+    assert browser.errors() == []
+
+
+def walk(browser: Browser) -> None:
+    """Everything can be reached by the keyboard, in the order of the page, and it is seen where one is."""
+    stops = browser.tour(".skip", 20)
+    assert [name for name, visible in stops if not visible] == []
+    expected = ["Skip to the content", "Training", "Operation", "API", "range", "refresh", "forget"]
+    assert [name for name, _ in stops][:7] == expected
+    order = [name for name, _ in stops if name in {"figure", "measure", "method", "movement", "kind"}]
+    assert order == ["figure", "measure", "method", "movement", "kind"]
+    assert browser.run(TEXTS, "h1, h2")[0] == "Training dashboard"
+
+
+def leave(browser: Browser, base: str) -> None:
+    """The token can be forgotten; one that is not accepted, or that names who never trained, is told of in words."""
+    browser.find("#forget").click()
+    assert browser.run("return [sessionStorage.length, document.getElementById('report').hidden]") == [0, True]
+    enter(browser, "no token")
+    browser.until("document.getElementById('message').textContent.includes('This is no token')")
+    enter(browser, token(key="another secret, which has 32 bytes"))
+    browser.until("document.getElementById('message').textContent.startsWith('The token was not accepted.')")
+    assert browser.run("return sessionStorage.length") == 0
+    browser.errors()  # of a 401 the browser itself tells
+    enter(browser, token(STRANGER))
+    browser.until(READY)
+    words = browser.run(TEXTS, ".words:not([hidden])")
+    assert sum("There is no completed training" in text for text in words) >= 2
+    assert browser.run("return document.querySelectorAll('.chart:not([hidden])').length") == 0
+    assert browser.errors() == []
+
+
+async def test_what_fails_is_told_in_words(browser: Browser) -> None:
+    async with serve(ALL_ROUTES) as client:  # PostgreSQL is away
+        await asyncio.to_thread(fail, browser, address(client))
+
+
+def fail(browser: Browser, base: str) -> None:
+    browser.open(f"{base}/dashboard")
+    enter(browser, token())
+    browser.until("document.getElementById('message').textContent.startsWith('The service cannot answer right now.')")
+    assert browser.run("return sessionStorage.length") == 1  # the token is well
+    browser.errors()
+
+
+# What two scrapes tell: 10 requests within 10 ms and 10 within 100 ms, beside 5 probes.
+ARITHMETIC = r"""
+const text = (fast, all, probes) => String.raw`# TYPE t histogram
+t_bucket{route="/a",le="0.01"} ${fast}
+t_bucket{route="/a",le="0.1"} ${all}
+t_bucket{route="/a",le="+Inf"} ${all}
+t_bucket{route="/b",le="0.01"} 0
+t_bucket{route="/b",le="+Inf"} ${probes}
+c_total{name="a\\b\"c\nd"} ${all}
+c_total{name="e"} 1e3`;
+return import(arguments[0]).then(({ parse, sum, rate, quantile }) => {
+  const [before, after] = [parse(text(5, 5, 5)), parse(text(15, 25, 10))];
+  const wanted = ({ route }) => route === "/a";
+  const share = (value, from = before) => quantile(from, after, "t", value, wanted);
+  return [
+    after.get("c_total")[0].labels.name, sum(after, "c_total"), sum(after, "unknown"),
+    rate(before, after, "c_total", 10), rate(after, before, "c_total", 10),
+    share(0.5), share(0.75), share(0.5, after), quantile(before, after, "t", 0.95),
+  ].map((value) => (typeof value === "number" ? Number(value.toFixed(6)) : value));
+});
+"""
+
+
+class Working(Watch):
+    """A worker that publishes and folds, and holds one event back."""
+
+    def __init__(self, database: Database) -> None:
+        self.readings = 0
+        agents = ("volume", "naming")
+        super().__init__(
+            database,
+            lag_limit=30,
+            relay=lambda: RelayState("leader", 0.1, None, published=self.readings * 100, batches=self.readings),
+            agents=lambda: [AgentState(name, 4, lag=3, folded=self.readings * 50) for name in agents],
+            backlog=self._backlog,
+        )
+
+    async def serving(self) -> list[Trouble]:
+        self.readings += 1
+        return []
+
+    async def _backlog(self) -> Backlog:
+        return Backlog(
+            depth=7, relay_lag=1.5, fold_lag=2.5, leader="worker", quarantined=1, dead_letters=2, stale_users=4
+        )
+
+
+async def test_an_operator_sees_how_it_stands(browser: Browser) -> None:
+    async with serve(ALL_ROUTES, watch=Working(Database(NOWHERE))) as client:
+        await asyncio.to_thread(operate, browser, address(client))
+        await asyncio.to_thread(assert_for_everybody, browser, "operator")
+        assert browser.errors() == []
+    await asyncio.to_thread(resume, browser, 1)
+    await asyncio.to_thread(browser.until, "!document.getElementById('message').hidden")
+    assert "cannot be reached" in browser.find("#message").text
+    browser.errors()
+
+
+def resume(browser: Browser, times: int) -> None:
+    """Have it ask at once, so often."""
+    for _ in range(times):
+        browser.find("#pause").click()
+        browser.find("#pause").click()
+
+
+def operate(browser: Browser, base: str) -> None:
+    readings = "Number(document.getElementById('fresh').dataset.readings) >= arguments[0]"
+    browser.look(*LOOKS[0])
+    browser.open(f"{base}/dashboard/operator")
+    for count in range(1, 5):
+        browser.until(readings, count)
+        resume(browser, 1)
+    browser.find("#pause").click()
+    state = dict(zip(browser.run(TEXTS, "#state dt"), browser.run(TEXTS, "#state dd"), strict=True))
+    assert (state["REST"], state["Relay of this worker"], state["Leader of the relays"]) == (
+        "Served",
+        "Leader",
+        "Known",
+    )
+    assert (state["Held in quarantine"], state["Dead letters"]) == ("1", "2")
+    assert state["Memory"].endswith(" MiB")
+    assert [text.split(":")[0] for text in browser.run(TEXTS, "#faults li")] == ["quarantine", "dead letters"]
+    for chart, traces in (("throughput", 3), ("lag", 2), ("backlog", 3)):
+        lengths = browser.run(LENGTHS, f"#{chart} .chart")
+        assert len(lengths) == traces
+        assert min(lengths) >= 3
+    assert browser.find("#lag-summary").text == "Outbox: 1.5. Fold: 2.5."
+    assert (
+        browser.find("#backlog-summary").text
+        == "Events in the outbox: 7. Records before the agents: 6. Users to compute: 4."
+    )
+    published = browser.run("return document.querySelector('#throughput .chart').data[1].y.at(-1)")
+    assert published > 0
+    module = browser.run("return document.querySelector('script[type=module]').src").replace(
+        "operator.js", "prometheus.js"
+    )
+    told = browser.run(ARITHMETIC, module)
+    assert told == ['a\\b"c\nd', 1025, None, 2, None, 0.01, 0.055, None, 0.1]
+    assert {url for url in browser.requests() if not url.startswith((f"{base}/", "data:"))} == set()

@@ -1,0 +1,492 @@
+"""Imports over REST, from the file to the trainings and back, whatever happens to the workers meanwhile."""
+
+import asyncio
+import datetime as dt
+import io
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from aiohttp import FormData
+
+from agents import imports as agent
+from models.errors import DatabaseUnavailable
+from models.foreign_logs import MAX_BYTES
+from storage.database import Database
+from storage.imports import Imports, Work
+from tests.support.api import User
+from tests.support.imports import form, importer
+from tests.support.load import until
+from tests.support.strong import HEADER, log_file, totals
+from tests.support.web import USER, Client, bearer, make_settings, serve
+from web.api import ALL_ROUTES
+from web.forms import AT_ONCE, Files
+from web.imports import PATH
+from web.problems import UNAVAILABLE, Problem
+
+HEVY = """\
+title,start_time,end_time,description,exercise_title,superset_id,exercise_notes,set_index,set_type,weight_kg,reps,distance_km,duration_seconds,rpe
+B,"2 Jan 2025, 18:00",,,Squat (Barbell),,,0,normal,100,5,,,
+A,"1 Jan 2025, 18:00",,,Squat (Barbell),,,0,normal,100,5,,,
+"""
+FITNOTES = """\
+Date,Exercise,Category,Weight,Weight Unit,Reps,Distance,Distance Unit,Time
+2025-01-01,Row, one arm,Back,20,kgs,10,,,
+"""
+
+
+def log(count: int, weight: int = 100) -> str:
+    """`count` sessions of one set, the latest first."""
+    first = dt.datetime(2021, 3, 1, 18)  # noqa: DTZ001 - local time, as Strong writes it
+    days = [first + dt.timedelta(days=day) for day in range(count, 0, -1)]
+    return HEADER + "".join(f"{day},Legs,1h,Squat,1,{weight},5,0,0,,,\n" for day in days)
+
+
+@pytest.fixture
+async def client(db: Database) -> AsyncIterator[Client]:
+    async with serve(ALL_ROUTES, database=db, settings=make_settings(imports_per_hour=4)) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "BATCH", 10)
+    monkeypatch.setattr(agent, "RETRY", 0.01)
+
+
+class Importer:
+    """A user who imports."""
+
+    def __init__(self, client: Client, user: UUID = USER) -> None:
+        self._client, self.path, self._headers = client, PATH.format(userId=user), bearer(user)
+        self.location: str | None = None
+
+    async def ask(self, method: str, path: str = "", expected: int = 200, **options: Any) -> dict[str, Any]:
+        """The document of the answer."""
+        async with self._client.request(method, self.path + path, headers=self._headers, **options) as answer:
+            assert answer.status == expected, await answer.text()
+            self.location = answer.headers.get("Location")
+            self.retry_after = answer.headers.get("Retry-After")
+            document: dict[str, Any] = await answer.json(content_type=None)
+            return document
+
+    async def send(self, file: str | bytes | None, expected: int = 202, **fields: str) -> dict[str, Any]:
+        """POST a file."""
+        parts = fields | ({} if file is None else {"file": file})
+        return await self.ask("POST", "", expected, data=form(parts))
+
+    async def read(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The import as it is now."""
+        return await self.ask("GET", f"/{job['id']}")
+
+    async def undo(self, job: dict[str, Any], expected: int = 202) -> dict[str, Any]:
+        """DELETE it."""
+        return await self.ask("DELETE", f"/{job['id']}", expected)
+
+
+def counts(job: dict[str, Any]) -> Sequence[int]:
+    return [job[name] for name in ("worked_off", "created", "unchanged", "conflicting", "refused")]
+
+
+async def numbers(db: Database) -> tuple[int, ...]:
+    """Trainings that are there, all that ever were, and events."""
+    return (
+        await db.all(
+            "SELECT count(*) FILTER (WHERE deleted_at IS NULL), count(*), (SELECT count(*) FROM outbox) FROM trainings"
+        )
+    )[0]
+
+
+async def test_a_log_goes_in_as_a_job(client: Client, db: Database, tmp_path: Path) -> None:
+    path = log_file(tmp_path, sessions=130)
+    file, read = path.read_bytes(), totals(path)
+    user = Importer(client)
+    plan = await user.send(file, 200, dry_run="true", timezone="Europe/Vienna")
+    count = plan["sessions"]
+    assert (count, plan["sets"], plan["reps"]) == (len(read["sessions"]), read["sets"], read["reps"])
+    assert (plan["created"], plan["unchanged"], plan["conflicting"], plan["held_back"]) == (count, 0, 0, 0)
+    assert (plan["format"], plan["errors"]) == ("strong", [])
+    assert await db.all("SELECT FROM imports UNION ALL SELECT FROM trainings UNION ALL SELECT FROM outbox") == []
+    job = await user.send(file, timezone="Europe/Vienna")
+    assert user.location == f"{user.path}/{job['id']}"
+    assert (job["status"], counts(job), job["sessions"]) == ("queued", [0] * 5, count)
+    await importer(db).work_off()
+    done = await user.read(job)
+    assert (done["status"], counts(done)) == ("done", [count, count, 0, 0, 0])
+    assert await numbers(db) == (count, count, count)
+    assert await db.all("SELECT count(*), sum(reps) FROM training_sets") == [(plan["sets"], plan["reps"])]
+    assert await db.all("SELECT count(*) FROM training_exercises WHERE exercise IS NOT NULL") != [(0,)]
+    assert await db.all("SELECT file, lease FROM imports") == [(None, None)]
+    same, moved = [
+        await user.send(file, 200, dry_run="true", timezone=zone) for zone in ("Europe/Vienna", "Asia/Tokyo")
+    ]
+    assert [plan[name] for plan in (same, moved) for name in ("created", "unchanged", "conflicting")] == [
+        *(0, count, 0),
+        *(0, 0, count),
+    ]
+    again = await user.send(file, timezone="Europe/Vienna")
+    await importer(db).work_off()
+    assert counts(await user.read(again)) == [count, 0, count, 0, 0]
+    assert await numbers(db) == (count, count, count)
+
+
+async def test_every_format_is_found_by_its_header(client: Client, db: Database) -> None:
+    files = {"hevy": HEVY, "fitnotes": FITNOTES, "strong": log(2)}
+    for format_, file in files.items():
+        user = Importer(client, uuid4())
+        job = await user.send(file)
+        assert job["format"] == format_
+        await importer(db).work_off()
+        assert (await user.read(job))["created"] == job["sessions"] > 0
+        for other in files.keys() - {format_}:
+            refused = await user.send(file, 422, format=other)
+            assert refused["errors"][0]["pointer"] == "/file"
+    apps = await db.all("SELECT split_part(source_id, ':', 1), count(*) FROM trainings GROUP BY 1")
+    assert dict(apps) == {"hevy": 2, "fitnotes": 1, "strong": 2}
+
+
+async def test_what_was_imported_before_names_were_known_is_there_already(client: Client, db: Database) -> None:
+    plain = {"name": "Squat (Barbell)", "sets": [{"weight": 100, "reps": 5}]}
+    made = {"date": "2025-01-01T18:00:00Z", "status": "COMPLETED", "title": "A", "exercises": [plain]}
+    await User(client, USER).create(**made, source_id="hevy:2025-01-01T18:00:00:A")
+    user = Importer(client)
+    assert (await user.send(HEVY, 200, dry_run="true"))["unchanged"] == 1
+    job = await user.send(HEVY)
+    await importer(db).work_off()
+    assert counts(await user.read(job)) == [2, 1, 1, 0, 0]
+
+
+async def test_what_is_wrong_is_named_by_its_line(client: Client, db: Database) -> None:
+    user = Importer(client)
+    other = {"date": "2021-03-02T18:00:00Z", "source_id": "strong:2021-03-02T18:00:00:Legs"}
+    await User(client, USER).create(**other)
+    large = "".join(f"2022-01-01 10:00:00,Big,1h,Squat {i},1,100,5,0,0,{'x' * 9000},,\n" for i in range(110))
+    wrong = "".join(
+        f"2022-02-{day:02} 10:00:00,Legs,1h,Squat,{order},x,5,0,0,,,\n" for day in (1, 2) for order in (1, 2)
+    )
+    job = await user.send(log(2) + large + wrong)
+    assert (job["sessions"], job["held_back"], job["error_lines"]) == (3, 2, 4)
+    assert job["errors"][0] == {"line": 114, "column": "Weight", "message": "'x' is no number"}
+    await importer(db).work_off()
+    done = await user.read(job)
+    assert (done["status"], counts(done)) == ("done", [3, 1, 0, 1, 1])
+    conflict, refusal = done["errors"][4:]
+    assert (conflict["line"], conflict["message"][:17]) == (3, "2021-03-02 Legs: ")
+    assert (refusal["line"], "would be larger than" in refusal["message"]) == (4, True)
+
+
+async def test_of_many_errors_the_first_are_told(client: Client, db: Database) -> None:
+    user = Importer(client)
+    job = await user.send(HEADER + "yesterday,Legs,1h,Squat,1,1,5,0,0,,,\n" * 300 + log(2).removeprefix(HEADER))
+    assert (job["error_lines"], len(job["errors"]), job["sessions"]) == (300, 100, 1)
+    await importer(db).work_off()
+    assert len((await user.read(job))["errors"]) == 100
+
+
+async def test_a_worker_that_dies_between_batches_is_followed_by_another(
+    client: Client, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had stored a batch, and not how far it was."""
+    user = Importer(client)
+    job = await user.send(log(35))
+    steps, step, dead = 0, Imports.step, asyncio.Event()
+
+    async def die(self: Imports, work: Work) -> bool:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            dead.set()
+            await asyncio.Event().wait()
+        return await step(self, work)
+
+    monkeypatch.setattr(Imports, "step", die)
+    first = asyncio.create_task(importer(db).work_off())
+    await dead.wait()
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert await numbers(db) == (30, 30, 30)
+    second = importer(db)
+    await second.work_off()  # the lease is the dead one's
+    assert (await user.read(job))["worked_off"] == 20
+    await db.execute("UPDATE imports SET leased_until = now() - interval '1 second'")
+    await second.work_off()
+    done = await user.read(job)
+    assert (done["status"], counts(done)) == ("done", [35, 35, 0, 0, 0])
+    assert await numbers(db) == (35, 35, 35)
+
+
+async def test_who_lost_the_lease_stops(client: Client, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = Importer(client)
+    job = await user.send(log(35))
+    step = Imports.step
+    second = importer(db)
+
+    async def overtaken(self: Imports, work: Work) -> bool:
+        monkeypatch.setattr(Imports, "step", step)
+        await db.execute("UPDATE imports SET leased_until = now() - interval '1 second'")
+        await second.work_off()
+        return await step(self, work)
+
+    monkeypatch.setattr(Imports, "step", overtaken)
+    await importer(db).work_off()
+    assert counts(await user.read(job)) == [35, 35, 0, 0, 0]
+    assert await numbers(db) == (35, 35, 35)
+
+
+async def test_postgresql_away_is_waited_for(client: Client, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to a step was lost: it may have been done, and the lease is this worker's."""
+    user = Importer(client)
+    job = await user.send(log(35))
+    step, failures = Imports.step, iter([True, False, True])
+
+    async def falter(self: Imports, work: Work) -> bool:
+        if next(failures, False):
+            raise DatabaseUnavailable("PostgreSQL cannot be reached right now.")
+        return await step(self, work)
+
+    monkeypatch.setattr(Imports, "step", falter)
+    running = importer(db)
+    running.start()
+    await until(lambda: finished(user, job), 20, "the import is done")
+    await running.stop()
+    assert counts(await user.read(job)) == [35, 35, 0, 0, 0]
+    assert await numbers(db) == (35, 35, 35)
+
+
+async def finished(user: Importer, job: dict[str, Any]) -> bool:
+    return "finished_at" in await user.read(job)
+
+
+async def test_a_worker_that_stops_finishes_its_batch(
+    client: Client, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one goes on at once, and is woken by the POST of its own server alone."""
+    user = Importer(client)
+    job = await user.send(log(35))
+    step, stopping = Imports.step, importer(db)
+    stopped: list[asyncio.Task[None]] = []
+
+    async def stop(self: Imports, work: Work) -> bool:
+        stopped[:] = stopped or [asyncio.create_task(stopping.stop())]
+        return await step(self, work)
+
+    monkeypatch.setattr(Imports, "step", stop)
+    stopping.start()
+    await until(lambda: bool(stopped), 20, "a batch was stored")
+    await stopped[0]
+    halted = await user.read(job)
+    assert (halted["status"], 10 <= halted["worked_off"] < 35) == ("running", True)
+    monkeypatch.setattr(Imports, "step", step)
+    monkeypatch.setattr(agent, "LOOK", 60.0)
+    following = importer(db)
+    following.start()
+    await until(lambda: finished(user, job), 20, "the import is done")
+    assert counts(await user.read(job)) == [35, 35, 0, 0, 0]
+    other = await user.send(log(36))
+    following.wake()
+    await until(lambda: finished(user, other), 20, "the import is done")
+    await following.stop()
+
+
+async def test_workers_share_the_jobs(client: Client, db: Database) -> None:
+    users = [Importer(client, uuid4()) for _ in range(4)]
+    jobs = [await user.send(log(25)) for user in users]
+    await asyncio.gather(*(importer(db).work_off() for _ in range(2)))
+    assert [counts(await user.read(job)) for user, job in zip(users, jobs, strict=True)] == [[25, 25, 0, 0, 0]] * 4
+    assert await numbers(db) == (100, 100, 100)
+
+
+async def test_a_fault_of_ours_fails_the_job_alone(
+    client: Client, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, step = Importer(client), Imports.step
+    job = await user.send(log(15))
+
+    async def break_(self: Imports, work: Work) -> bool:
+        await step(self, work)
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(Imports, "step", break_)
+    await importer(db).work_off()
+    failed = await user.read(job)
+    assert (failed["status"], failed["created"], "fault of the service" in failed["failure"]) == ("failed", 10, True)
+    assert await db.all("SELECT file FROM imports") == [(None,)]
+    await user.undo(job)
+    await importer(db).work_off()
+    assert ((await user.read(job))["undone"], (await numbers(db))[0]) == (10, 0)
+
+
+async def test_an_import_is_undone(client: Client, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    user, trainings = Importer(client), User(client, USER)
+    before = await trainings.create(status="COMPLETED")
+    job = await user.send(log(35))
+    assert "under way" in (await user.undo(job, 409))["detail"]
+    await importer(db).work_off()
+    page = await (await trainings.ask("GET", "?limit=200")).json()
+    imported = [item for item in page["items"] if item["id"] != before["id"]]
+    changed, gone = imported[3], imported[7]
+    put = await trainings.ask("PUT", f"/{changed['id']}", changed | {"notes": "mine"})
+    assert put.status == 200
+    assert (await trainings.ask("DELETE", f"/{gone['id']}")).status == 204
+
+    # The worker dies after a part of it.
+    delete, dead = Imports.delete, asyncio.Event()
+
+    async def die(self: Imports, work: Work, ids: Sequence[UUID]) -> set[UUID] | None:
+        deleted = await delete(self, work, ids)
+        dead.set()
+        await asyncio.Event().wait()
+        return deleted
+
+    monkeypatch.setattr(Imports, "delete", die)
+    undoing = await user.undo(job)
+    assert (undoing["status"], user.location) == ("undoing", f"{user.path}/{job['id']}")
+    assert (await user.undo(job))["status"] == "undoing"
+    assert job["id"] in (await user.send(log(1), 409))["detail"]
+    first = asyncio.create_task(importer(db).work_off())
+    await dead.wait()
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert (await user.read(job))["undone"] == 10
+    monkeypatch.setattr(Imports, "delete", delete)
+    await db.execute("UPDATE imports SET leased_until = now() - interval '1 second'")
+    await importer(db).work_off()
+
+    undone = await user.read(job)
+    assert (undone["status"], undone["undone"], undone["kept"]) == ("undone", 33, 1)
+    assert undone["kept_trainings"] == [changed["id"]]
+    assert await user.undo(job, 200) == undone
+    left = await (await trainings.ask("GET", "?limit=200")).json()
+    assert {item["id"] for item in left["items"]} == {before["id"], changed["id"]}
+    deleted = (await trainings.events(imported[0]["id"]))[-1]
+    assert deleted["event_type"] == "training_deleted"
+    told = dict(deleted["payload"])
+    assert (told.pop("training_id"), told.pop("version")) == (imported[0]["id"], 2)
+    kept = {name: value for name, value in imported[0].items() if name in told}
+    assert told == kept
+    assert told["source_id"] == imported[0]["source_id"]
+
+    # What was undone may come again, as it should have been; what the user changed or deleted stays so.
+    again = await user.send(log(35), timezone="Asia/Tokyo")
+    await importer(db).work_off()
+    assert counts(await user.read(again)) == [35, 33, 0, 2, 0]
+
+
+async def test_one_import_at_a_time_and_so_many_an_hour(client: Client, db: Database) -> None:
+    user = Importer(client)
+    job = await user.send(log(1))
+    assert job["id"] in (await user.send(log(2), 409))["detail"]
+    taken = await asyncio.gather(*(Importer(client, uuid4()).send(log(1)) for _ in range(3)))
+    assert len(taken) == 3  # others' are no matter
+    for number in range(2, 5):
+        await importer(db).work_off()
+        await user.send(log(number))
+    await importer(db).work_off()
+    refused = await user.send(log(5), 429)
+    assert refused["type"] == "/problems#too-many-requests"
+    assert 3000 < int(user.retry_after or 0) <= 3600
+    assert (await user.send(log(5), 200, dry_run="true"))["created"] == 1
+    await db.execute("UPDATE imports SET created_at = created_at - interval '1 hour'")
+    await user.send(log(5))
+
+
+async def test_two_posts_at_once_make_one_import(client: Client) -> None:
+    user = Importer(client)
+    answers = await asyncio.gather(*(user.send(log(1)) for _ in range(6)), return_exceptions=True)
+    assert sum(isinstance(answer, dict) for answer in answers) == 1
+
+
+async def test_the_list_has_pages(client: Client, db: Database) -> None:
+    user = Importer(client)
+    jobs = []
+    for number in range(1, 4):
+        jobs.append((await user.send(log(number)))["id"])
+        await importer(db).work_off()
+    first = await user.ask("GET", "?limit=2")
+    second = await user.ask("GET", f"?limit=2&cursor={first['next_cursor']}")
+    assert [item["id"] for item in first["items"] + second["items"]] == jobs[::-1]
+    assert "next_cursor" not in second
+    assert "errors" not in first["items"][0]
+
+
+async def test_imports_are_their_users_alone(client: Client, db: Database) -> None:
+    user, other = Importer(client), Importer(client, uuid4())
+    job = await user.send(log(3))
+    await importer(db).work_off()
+    await other.ask("GET", f"/{job['id']}", 404)
+    await other.undo(job, 404)
+    assert (await other.ask("GET"))["items"] == []
+    stranger = bearer(uuid4(), coach_of=["team"], roles=["admin"])
+    for method, path in (("GET", ""), ("GET", f"/{job['id']}"), ("DELETE", f"/{job['id']}"), ("POST", "")):
+        async with client.request(method, user.path + path, headers=stranger) as answer:
+            assert answer.status == 404
+    # Whose log has the same sessions gets trainings of their own.
+    assert (await other.send(log(3), 200, dry_run="true"))["created"] == 3
+
+
+async def test_a_wrong_part_is_named(client: Client) -> None:
+    cases: list[tuple[str | bytes | None, dict[str, str], str, str]] = [
+        ("a,b\n", {}, "/file", "no export of Strong, Hevy or FitNotes"),
+        ("a,b\n", {"format": "hevy"}, "/file", "no export of Hevy's: it has no column title"),
+        (b"\xff\xfe", {}, "/file", "not UTF-8"),
+        (b"x" * (MAX_BYTES + 1), {}, "/file", "at most 5,000,000 are read"),
+        (None, {}, "/file", "is required"),
+        (log(1), {"timezone": "Mars/Olympus"}, "/timezone", "no time zone"),
+        (log(1), {"unit": "stone"}, "/unit", "'kg' or 'lb'"),
+        (log(1), {"format": "excel"}, "/format", "'strong', 'hevy' or 'fitnotes'"),
+        (log(1), {"dry_run": "perhaps"}, "/dry_run", "true or false"),
+        (log(1), {"colour": "red"}, "/colour", "not known"),
+    ]
+    for file, fields, pointer, message in cases:
+        problem = await Importer(client).send(file, 422, **fields)
+        assert [error["pointer"] for error in problem["errors"]] == [pointer]
+        assert message in problem["errors"][0]["message"]
+
+
+async def test_bodies_that_are_no_forms(client: Client) -> None:
+    user = Importer(client)
+    assert "multipart/form-data" in (await user.ask("POST", "", 415, json={}))["detail"]
+    typed = {"Content-Type": "multipart/form-data; boundary=x"}
+    for headers, body in (
+        ({"Content-Type": "multipart/form-data"}, b"--x"),
+        (typed, b"--x\r\n\r\nno name\r\n--x--"),
+        (typed, b"nothing of it"),
+        (typed, b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nbroken off'),
+    ):
+        async with client.post(user.path, data=body, headers=bearer() | headers) as answer:
+            assert answer.status == 400, await answer.text()
+    twice = FormData([("unit", "kg"), ("unit", "lb")], default_to_multipart=True)
+    assert "more than once" in (await user.ask("POST", "", 422, data=twice))["detail"]
+    unit = b'--x\r\nContent-Disposition: form-data; name="unit"\r\n\r\n\xff\r\n--x--\r\n'
+    async with client.post(user.path, data=unit, headers=bearer() | typed) as answer:
+        assert (answer.status, "UTF-8" in await answer.text()) == (422, True)
+
+
+async def test_a_body_beyond_the_limit(client: Client) -> None:
+    """Whether its length is told before, or found out."""
+    body = b"x" * (MAX_BYTES + 100_000)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
+        for start in range(0, len(body), 65_536):
+            yield body[start : start + 65_536]
+
+    headers = bearer() | {"Content-Type": "multipart/form-data; boundary=x"}
+    for data in (io.BytesIO(body), chunks()):
+        async with client.post(PATH.format(userId=USER), data=data, headers=headers) as answer:
+            assert answer.status == 413
+
+
+async def test_a_worker_holds_a_few_files_at_a_time() -> None:
+    files = Files(patience=0.05)
+    async with AsyncExitStack() as held:
+        for _ in range(AT_ONCE):
+            await held.enter_async_context(files.place())
+        with pytest.raises(Problem) as refused:
+            await held.enter_async_context(files.place())
+    assert (refused.value.kind, "Retry-After" in refused.value.headers) == (UNAVAILABLE, True)
+    async with files.place():
+        pass
