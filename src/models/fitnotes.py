@@ -8,11 +8,12 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
-from models.foreign_logs import UNITS, CellError, ForeignLog, LogReader, Row, is_number
+from models.foreign_logs import UNITS, CellError, ForeignLog, LogReader, Row, is_number, quoted
 from models.sets import SetBody, Unit
 
 _TIME = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d)", re.ASCII)
 _NOON = dt.time(12)
+_MOST_COMMAS = 50  # in the name and the comment of one row: each is a way to read it
 
 
 def read_fitnotes(data: bytes, *, unit: Unit, timezone: str) -> ForeignLog:
@@ -46,11 +47,11 @@ class FitNotesReader(LogReader):
 
     def aligned(self, cells: list[str]) -> list[str]:
         surplus = len(cells) - len(self._header)
-        if surplus <= 0 or self._header[:2] != ["date", "exercise"]:
+        if not 0 < surplus <= _MOST_COMMAS or self._header[:2] != ["date", "exercise"]:
             return super().aligned(cells)
         least = 0 if self._header[-1] == "comment" else surplus
-        ways = [self._joined(cells, surplus, of_name) for of_name in range(surplus, least - 1, -1)]
-        return next(filter(self._fits, ways), ways[0])
+        ways = (self._joined(cells, surplus, of_name) for of_name in range(surplus, least - 1, -1))
+        return next(filter(self._fits, ways), self._joined(cells, surplus, surplus))
 
     def key(self, cells: Mapping[str, str]) -> tuple[dt.datetime, str]:
         try:
@@ -94,6 +95,6 @@ def _seconds(row: Row) -> float:
         return 0.0
     match = _TIME.fullmatch(row["time"])
     if match is None:
-        raise CellError("time", f"{row['time']!r} is no time like 0:01:30")
+        raise CellError("time", f"{quoted(row['time'])} is no time like 0:01:30")
     hours, minutes, seconds = map(int, match.groups())
     return float(hours * 3600 + minutes * 60 + seconds)

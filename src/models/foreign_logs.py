@@ -22,7 +22,6 @@ from models.trainings import ExerciseBody, Status, TrainingCreate
 MAX_BYTES = 5_000_000
 MAX_ROWS = 50_000
 
-_TITLE = re.compile(r"(?P<name>[^(]*?)\s*(?:\((?P<unit>.*)\))?")
 _NUMBER = re.compile(r"[+-]?\d{1,12}(?:\.\d*)?")
 UNITS = {"kg": Unit.KG, "kgs": Unit.KG, "lb": Unit.LB, "lbs": Unit.LB}
 _METRES = {
@@ -37,6 +36,12 @@ _METRES = {
 }
 _LONG_UNIT = {Unit.KG: "km", Unit.LB: "mi"}
 _MAX_SOURCE_ID = 200
+_MAX_QUOTED = 60  # characters of a cell in an error
+
+
+def quoted(text: str) -> str:
+    """A cell as an error says it: its beginning, where it is long."""
+    return repr(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…")
 
 
 class ForeignFileError(ValueError):
@@ -190,8 +195,10 @@ class LogReader:
 
     def title(self, cell: str) -> tuple[str, str]:
         """What a cell of the header, in lower case, is called here, and the unit that it names, or ""."""
-        match = _TITLE.fullmatch(cell)
-        return (match["name"], match["unit"] or "") if match else (cell, "")
+        name, unit, rest = cell.partition("(")
+        if unit and not rest.endswith(")"):
+            return cell, ""
+        return name.rstrip(), rest[:-1]
 
     def aligned(self, cells: list[str]) -> list[str]:
         """The cells of a row, one for each title."""
@@ -237,7 +244,7 @@ class LogReader:
         if not text:
             return 0.0
         if not is_number(text):
-            raise CellError(title, f"{row[title]!r} is no number")
+            raise CellError(title, f"{quoted(row[title])} is no number")
         return float(text)
 
     def whole(self, row: Row, title: str) -> int:
@@ -251,14 +258,14 @@ class LogReader:
         """The external weight as it was entered, and its unit; none is 0."""
         name = (row["weight unit"] or self._title_units["weight"]).lower()
         if name and name not in UNITS:
-            raise CellError("weight unit", f"{name!r} is neither kg nor lb")
+            raise CellError("weight unit", f"{quoted(name)} is neither kg nor lb")
         return round(self.number(row, "weight"), 4), UNITS.get(name, self._unit)
 
     def metres(self, row: Row) -> float | None:
         """The distance, where there is one."""
         name = (row["distance unit"] or self._title_units.get("distance", "")).lower().rstrip(".")
         if name and name not in _METRES:
-            raise CellError("distance unit", f"{name!r} is none of {', '.join(_METRES)}")
+            raise CellError("distance unit", f"{quoted(name)} is none of {', '.join(_METRES)}")
         return round(self.number(row, "distance") * _METRES[name or _LONG_UNIT[self._unit]], 4) or None
 
     def local(self, moment: dt.datetime) -> dt.datetime:

@@ -10,9 +10,10 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
-from models.foreign_logs import CellError, ForeignLog, LogReader, Row
+from models.foreign_logs import CellError, ForeignLog, LogReader, Row, quoted
 from models.sets import SetBody, SetType, Unit
 
+_MAX_DURATION = 40  # characters: the pattern takes the square of their number
 _DURATION = re.compile(r"(?=\d)(?:(\d+)h)?\s*(?:(\d+)m(?:in)?)?\s*(?:(\d+)s)?")
 _TYPES = {"w": SetType.WARMUP, "d": SetType.DROP, "f": SetType.FAILURE}
 
@@ -30,7 +31,7 @@ def read_strong(data: bytes, *, unit: Unit, timezone: str) -> ForeignLog:
 
 def read_duration(text: str) -> int:
     """Seconds of `2h 18m`, `56m`, `264h 1m`, `45s`, or of a bare number of seconds. Raises ValueError."""
-    match = _DURATION.fullmatch(f"{text}s" if text.isdecimal() else text)
+    match = _DURATION.fullmatch(f"{text}s" if text.isdecimal() else text) if len(text) <= _MAX_DURATION else None
     if match is None:
         raise ValueError("is no duration like 1h 30m")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
@@ -75,7 +76,7 @@ class StrongReader(LogReader):
             try:
                 durations.append(read_duration(text))
             except ValueError as error:
-                self.fail(row.line, "duration", f"{text!r} {error}")
+                self.fail(row.line, "duration", f"{quoted(text)} {error}")
         return durations[-1] if durations else None
 
     def add(self, sets: list[SetBody], row: Row) -> None:

@@ -11,11 +11,12 @@ from storage.training_statements import STORED
 # Up to where in the log every event is in the tables, and no open transaction can add another one: so an export of what
 # changed since then misses nothing, however late a transaction commits. What is computed from several days of a user
 # may still be owed: such a user's latest event is not passed, so that the next export replaces the user. A mark without
-# trainings comes from names, or from the turn of the day, which changes no row.
+# trainings comes from names, or from the turn of the day, which changes no row. (`+ 0`: a plain maximum is looked for
+# backwards along the index on seq, through the whole log.)
 NEXT = """
 SELECT greatest(0, least(s.folded_seq, f.folded_seq, (
     SELECT min(last) - 1 FROM (
-        SELECT (SELECT max(o.seq) FROM outbox o WHERE o.user_id = m.user_id
+        SELECT (SELECT max(o.seq + 0) FROM outbox o WHERE o.user_id = m.user_id
                 AND (o.aggregate_type = 'exercise' OR o.aggregate_type = 'training' AND m.trainings <> '{}')) AS last
         FROM analytics.stale_users m
     ) owed

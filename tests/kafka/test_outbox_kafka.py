@@ -185,7 +185,12 @@ async def test_a_topic_that_is_deleted_is_made_anew(
     records = await read_topic(broker.bootstrap, topic)
     assert len({record.partition for record in records}) > 1
     assert {record.event["payload"]["version"] for record in records} == {4, 5}
-    assert (await status(db)).generations == {topic: 2, f"{topic}_workouts": 1, f"{topic}_exercises": 1}
+    assert (await status(db)).generations == {
+        topic: 2,
+        f"{topic}_workouts": 1,
+        f"{topic}_exercises": 1,
+        f"{topic}_insights": 1,
+    }
 
 
 async def test_a_topic_that_somebody_else_made_anew_is_noticed(
@@ -205,7 +210,12 @@ async def test_a_topic_that_somebody_else_made_anew_is_noticed(
         await log.grow()
         service.wake()
         await until(log.published, 10, "published again")
-    assert (await status(db)).generations == {topic: 2, f"{topic}_workouts": 1, f"{topic}_exercises": 1}
+    assert (await status(db)).generations == {
+        topic: 2,
+        f"{topic}_workouts": 1,
+        f"{topic}_exercises": 1,
+        f"{topic}_insights": 1,
+    }
 
 
 async def test_partitions_fewer_and_more_than_configured(

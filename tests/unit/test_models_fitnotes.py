@@ -144,6 +144,12 @@ def test_what_is_no_export(data: bytes, message: str) -> None:
 odd = st.sampled_from(["", "1", "-1", "9" * 5000, "nan", "kgs", "km", "2024-05-01", "0001-01-01", "0:00:30"])
 
 
+def test_a_row_of_nothing_but_commas_is_refused_by_its_cells() -> None:
+    """Each way to read it would be as long as the row: a long row must have few."""
+    (error,) = read(COMMENTED + "2024-05-01" + 100_000 * "," + "\n").errors
+    assert error.message == "has 100001 cells, the header has 10"
+
+
 @given(st.lists(st.lists(st.one_of(odd, st.text(max_size=9)), max_size=14), max_size=8), st.booleans())
 def test_whatever_comes_is_read_or_refused(rows: list[list[str]], placed: bool) -> None:
     lines = [",".join(["2024-05-01", *row] if placed else row) for row in rows]

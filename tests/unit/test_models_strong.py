@@ -350,3 +350,11 @@ def test_whatever_comes_is_read_or_refused(data: bytes, header: bool) -> None:
     except ForeignFileError:
         return
     assert log.sets == sum(len(e.sets) for s in log.sessions for e in s.body.exercises)
+
+
+def test_long_cells_are_no_work_and_are_quoted_in_part() -> None:
+    """A pattern that looks at each of their characters from each other one would take minutes."""
+    spaces = 130_000 * " "
+    header = f"{COMMA.rstrip()},x{spaces}y(\n"
+    (error,) = read(header + f'2021-02-10 16:46:13,"Legs","1h{spaces}x","Squat",1,50,5,0,0,"","",,\n').errors
+    assert (error.column, error.message) == ("Duration", f"{'1h' + 58 * ' ' + '…'!r} is no duration like 1h 30m")
