@@ -1,6 +1,9 @@
 """The derived tables asked beside the tables of record, by SQL: no line of this is shared with the fold (I7)."""
 
 _HOLD = "CASE WHEN s.reps = 0 AND coalesce(s.distance_m, 0) = 0 THEN coalesce(s.duration_seconds, 0) ELSE 0 END"
+# Sets that may be the best of their exercise.
+_COMPARED = r"""s.type <> 'warmup'
+    AND NOT (s.weight_kg > 0 AND concat_ws(' ', s.name, s.exercise, s.own_exercise) ~* '\massisted\M')"""
 _WORK = f"s.reps + ({_HOLD})::numeric / 3"
 _SETS = f"""count(*), coalesce(sum(s.reps), 0), count(*) FILTER (WHERE s.hard), sum(s.external_load_kg),
     sum(s.system_load_kg), count(s.system_load_kg),
@@ -15,8 +18,11 @@ BY_RECORD = {
     "exercise": (
         f"""SELECT s.user_id, s.training_id, s.exercise_position, s.name, s.exercise, s.own_exercise,
             s.exercise_revision, s.day, s.category, s.family, {_SETS},
-            max(s.weight_kg) FILTER (WHERE s.reps > 0 OR s.duration_seconds > 0 AND coalesce(s.distance_m, 0) = 0),
-            round(sum({_WORK}), 4), nullif(max({_HOLD}), 0), count(*) FILTER (WHERE s.reps > 0) > 0
+            max(s.weight_kg) FILTER (
+                WHERE {_COMPARED} AND (s.reps > 0 OR s.duration_seconds > 0 AND coalesce(s.distance_m, 0) = 0)
+            ),
+            round(sum({_WORK}), 4), nullif(max({_HOLD}) FILTER (WHERE s.type <> 'warmup'), 0),
+            count(*) FILTER (WHERE {_COMPARED} AND s.reps > 0) > 0
         FROM analytics.sets s GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10""",
         f"""SELECT user_id, training_id, position, name, exercise, own_exercise, exercise_revision, day, category,
             family, {_FIGURES}, max_weight_kg, work, longest_hold_seconds, rep_maxima IS NOT NULL

@@ -19,6 +19,7 @@ from runtime.web import REFUSAL, Limits
 from settings import settings
 from storage.database import Database
 from storage.fold_state import read_freshness
+from storage.imports import Imports
 from storage.outbox import months_ahead, status
 from storage.replica import INTERVAL as REPLICA_INTERVAL
 from storage.replica import Replica
@@ -200,7 +201,13 @@ def _agent_state(name: str, topic: str, fold: Fold) -> AgentState:
 def _insights_state() -> AgentState:
     """It reads no topic: how far it is stands in the backlog."""
     health = insights.health
-    return AgentState("insights", folded=health.events, last_batch=health.last_batch, failures=health.failures)
+    return AgentState(
+        "insights",
+        partitions=None,
+        folded=health.events,
+        last_batch=health.last_batch,
+        failures=health.failures,
+    )
 
 
 def dead() -> str | None:
@@ -218,6 +225,7 @@ def dead() -> str | None:
 async def read_backlog() -> Backlog:
     """What the database says of the log, for health and metrics."""
     log, fold, ahead = await status(database), await read_freshness(database), await months_ahead(database)
+    waiting, age = await Imports(database, config.events_topic).backlog()
     return Backlog(
         depth=log.depth,
         relay_lag=log.lag,
@@ -225,6 +233,8 @@ async def read_backlog() -> Backlog:
         leader=log.owner or None,
         quarantined=log.quarantined,
         stale_users=fold.stale_users,
+        imports=waiting,
+        imports_lag=age,
         dead_letters=fold.dead_letters,
         epoch=log.epoch,
         months_ahead=ahead,

@@ -106,12 +106,15 @@ def _add_imports(imports: "argparse._SubParsersAction[argparse.ArgumentParser]")
     log = _add(imports, "log", "importer:log", "import an export of Strong, Hevy or FitNotes through the API")
     formats = ("strong", "hevy", "fitnotes")
     log.add_argument("--format", choices=formats, help="which app's it is (default: found by its header)")
-    for command in (log, _add(imports, "strong", "importer:strong", "import an export of Strong through the API")):
+    strong = _add(imports, "strong", "importer:strong", "import an export of Strong through the API")
+    for command in (log, strong):
         command.add_argument("file", type=Path, help="the exported CSV file")
         command.add_argument("--unit", choices=("kg", "lb"), default="kg", help="of weights without one (default: kg)")
         command.add_argument("--timezone", type=_zone, default="UTC", help="zone the log was kept in (default: UTC)")
-        command.add_argument("--rate", type=_positive, help="most trainings per second (default: no limit)")
-        command.add_argument("--dry-run", action="store_true", help="read and check the file, send nothing")
+        command.add_argument("--dry-run", action="store_true", help="say what it would do, store nothing")
+    undo = _add(imports, "undo", "importer:undo", "delete what an import created and nobody changed since")
+    undo.add_argument("id", type=UUID, help="the import, as it was told when it began")
+    for command in (log, strong, undo):
         command.add_argument("--api", help="address of the API (default: TRAINING_API)")
         command.add_argument("--token", help="bearer token (default: TRAINING_TOKEN)")
 

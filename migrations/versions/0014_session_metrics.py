@@ -31,7 +31,8 @@ ALTER TABLE analytics.exercise_volume
     ADD COLUMN e1rm_reps integer,
     ADD COLUMN longest_hold_seconds numeric,
     ADD COLUMN rep_maxima jsonb,
-    ADD COLUMN relative_intensity numeric;
+    ADD COLUMN relative_intensity numeric,
+    ADD COLUMN logged_exercise text;
 ALTER TABLE analytics.daily_volume
     ADD COLUMN skill_work numeric NOT NULL DEFAULT 0,
     ADD COLUMN strength_work numeric NOT NULL DEFAULT 0;
@@ -115,12 +116,18 @@ _SESSION = {
     "relative_intensity": "Mean share of the one repetition maximum, 0.5 to 1, over sets with repetitions, warm-ups "
     "excluded: by RPE where it is known, else by Brzycki; NULL without such a set",
 }
+_COMPARED = "warm-ups excluded, and positive weights of an exercise that is called assisted"
 _BEST = {
     "e1rm_kg": "Best estimated one repetition maximum (Epley), as external weight in kg, negative where it is "
-    "assistance; of sets of up to 12 repetitions; NULL where there is none, or the body mass that it needs is unknown",
+    f"assistance; of sets of up to 12 repetitions, {_COMPARED}; NULL where there is none, or the body mass that it "
+    "needs is unknown",
     "e1rm_weight_kg": "External weight of the set that e1rm_kg comes from, in kg",
     "e1rm_reps": "Repetitions of that set",
-    "longest_hold_seconds": "Seconds of the longest hold; NULL without one",
+    "longest_hold_seconds": "Seconds of the longest hold, warm-ups excluded; NULL without one",
+}
+_MAX_WEIGHT = {
+    "max_weight_kg": "Greatest weight, in kg, of a performed set with a repetition or a hold, "
+    f"{_COMPARED}; negative is assistance; NULL without such a set",
 }
 _MOVEMENT = {
     "exercise": "Slug of the catalogue's movement, as logged, or else as the athlete says that the name means; NULL "
@@ -149,9 +156,11 @@ COMMENTS = {
         "difficulty": "Its difficulty, 1 to 10, ordinal within the family",
         "work": f"Work, in {_UNITS}, rounded to 4 digits after the point",
         **_BEST,
-        "rep_maxima": "Performed sets with repetitions as [[weight in kg, repetitions], …], the heaviest first: those "
-        "beside which no other has as much weight and as many repetitions; NULL without such a set",
+        "rep_maxima": f"Performed sets with repetitions, {_COMPARED}, as [[weight in kg, repetitions], …], the "
+        "heaviest first: those beside which no other has as much weight and as many repetitions; NULL without such a "
+        "set",
         "relative_intensity": _SESSION["relative_intensity"],
+        "logged_exercise": "Slug of the catalogue's movement as logged, whatever the name means; NULL where none was",
     },
     "exercise_names": {
         "implement": "Whether its maximum is known as the weight of an implement (barbell, dumbbell, kettlebell)",
@@ -178,8 +187,7 @@ COMMENTS = {
         **_SUMS,
         "hard_sets": "Performed sets with an RPE of at least 7 or none given; warm-ups excluded",
         "system_load_sets": "Performed sets for which the system load is known",
-        "max_weight_kg": "Greatest weight, in kg, of a performed set with a repetition or a hold; negative is "
-        "assistance; NULL without such a set",
+        **_MAX_WEIGHT,
     },
     "weekly_muscle_sets": {
         "": "Hard sets of each muscle of each user and ISO week, as far as the movement is known",
@@ -194,6 +202,8 @@ COMMENTS = {
         **_SUMS,
     },
 }
+CHANGED = {"exercise_volume": _MAX_WEIGHT}
+"""What 0003 says otherwise of its columns."""
 
 
 def upgrade() -> None:
@@ -202,12 +212,13 @@ def upgrade() -> None:
         _made(before, view).replace("CREATE", "CREATE OR REPLACE", 1).replace("\nFROM", f", {columns}\nFROM", 1)
         for view, columns in MORE.items()
     ]
-    _run(TABLES, *replaced, VIEWS, *_comments(COMMENTS))
+    _run(TABLES, *replaced, VIEWS, *_comments(COMMENTS), *_comments(CHANGED))
 
 
 def downgrade() -> None:
     before = _migration("0003")
     comments = {name: {"": table, **columns} for name, (table, columns) in before.COMMENTS.items() if name in MORE}
+    was = {name: {column: before.COMMENTS[name][1][column] for column in texts} for name, texts in CHANGED.items()}
     _run(
         "DROP VIEW analytics.exercise_progress, analytics.weekly_muscle_sets, analytics.weekly_category_volume",
         f"DROP VIEW {', '.join(f'analytics.{view}' for view in MORE)}",
@@ -218,6 +229,7 @@ def downgrade() -> None:
         ),
         *(_made(before, view) for view in MORE),
         *_comments(comments),
+        *_comments(was),
     )
 
 

@@ -58,11 +58,41 @@ CREATE TABLE load_bands (
     user_id uuid PRIMARY KEY,
     day date NOT NULL,
     band text CHECK (band IN ('under', 'target', 'over')),
+    measure text CHECK (measure IN ('session_rpe', 'system_load', 'external_load', 'time_under_tension')),
     version integer NOT NULL DEFAULT 0 CHECK (version >= 0),
     next_at timestamptz
 );
 CREATE INDEX load_bands_due ON load_bands (next_at) WHERE next_at IS NOT NULL;
-COMMENT ON TABLE load_bands IS 'The band of each user''s load that was announced last, and when it is judged again';
+COMMENT ON TABLE load_bands IS 'Each user''s load as it was judged last, by which measure, and when it is judged again';
+"""
+
+# `analytics.load.judged_measure` says the same of one user's days; a test holds the two to each other. A condition on
+# user_id reaches both uses of daily_volume, whose key begins with it.
+JUDGED = """
+CREATE VIEW analytics.judged_measures AS
+SELECT k.user_id, m.measure, m.known_days, k.days,
+       m.known_days > 0 AND row_number() OVER (
+           PARTITION BY k.user_id
+           ORDER BY m.known_days > 0 DESC,
+                    CASE WHEN 5 * m.known_days >= 4 * k.days THEN m.place END,
+                    m.known_days DESC, m.measure = 'external_load' DESC, m.place
+       ) = 1 AS judged
+FROM (
+    SELECT d.user_id, count(*) AS days,
+           CASE WHEN max(d.session_rpe_load) > 0 THEN count(d.session_rpe_load) ELSE 0 END AS session_rpe,
+           count(*) FILTER (WHERE d.system_load_kg > 0 AND d.system_load_sets = d.sets) AS system_load,
+           count(*) FILTER (WHERE d.external_load_kg > 0) AS external_load,
+           count(*) FILTER (WHERE d.time_under_tension_seconds > 0) AS time_under_tension
+    FROM (SELECT DISTINCT ON (user_id) user_id, day FROM analytics.daily_volume ORDER BY user_id, day DESC) l
+    JOIN analytics.daily_volume d ON d.user_id = l.user_id AND d.day > l.day - 28
+    GROUP BY d.user_id
+) k
+CROSS JOIN LATERAL (VALUES
+    (1, 'session_rpe', k.session_rpe),
+    (2, 'system_load', k.system_load),
+    (3, 'external_load', k.external_load),
+    (4, 'time_under_tension', k.time_under_tension)
+) m (place, measure, known_days);
 """
 
 # As in 0003, with the users whose days are to be computed anew: since the change that they are marked for was accepted.
@@ -129,6 +159,17 @@ COMMENTS = {
         },
     ),
 }
+JUDGED_COMMENTS = {
+    "": "How well each measure of a user's load is known, on the days with a completed training among the 28 up to the "
+    "last of them, and by which the load is judged",
+    "user_id": "The athlete",
+    "measure": "What the load is: session_rpe, system_load, external_load or time_under_tension",
+    "known_days": "On how many of these days it is known: session_rpe where it was logged, system_load where that of "
+    "every performed set is known, all but session_rpe where they are above 0; 0 where it is 0 on all of them",
+    "days": "How many days these are",
+    "judged": "Whether the load is judged by it: the first in the order above that is known on 4 of 5 days, or "
+    "else the one known on most (of equals external_load, or else the first); by none where none is known",
+}
 FRESHNESS_COMMENTS = {
     "lag_seconds": "Age of the oldest change that is not in all tables, in seconds; 0 where there is none",
     "stale_users": "Users whose load and records are to be computed anew; counted up to 10000",
@@ -173,14 +214,15 @@ ADOPTED = (
         events := events + 1;
     END LOOP""",
         """        IF lost.event_type = 'load_band_changed' THEN
-            INSERT INTO load_bands (user_id, day, band, version, next_at)
+            INSERT INTO load_bands (user_id, day, band, measure, version, next_at)
             SELECT o.user_id, (o.payload::json #>> '{payload,day}')::date, o.payload::json #>> '{payload,band}',
-                   o.version, now()
+                   o.payload::json #>> '{payload,measure}', o.version, now()
             FROM outbox o
             WHERE o.user_id = lost.user_id AND o.aggregate_id = lost.aggregate_id AND o.aggregate_type = 'insight'
             ORDER BY o.version DESC LIMIT 1
             ON CONFLICT (user_id) DO UPDATE
-            SET day = excluded.day, band = excluded.band, version = excluded.version, next_at = excluded.next_at;
+            SET day = excluded.day, band = excluded.band, measure = excluded.measure, version = excluded.version,
+                next_at = excluded.next_at;
         END IF;
         top := greatest(top, place);
         events := events + 1;
@@ -190,7 +232,15 @@ ADOPTED = (
 
 
 def upgrade() -> None:
-    _run(TABLES, FRESHNESS, _comments(), _freshness_comments(FRESHNESS_COMMENTS), _adopt())
+    _run(
+        TABLES,
+        JUDGED,
+        FRESHNESS,
+        _comments(),
+        _view_comments("judged_measures", JUDGED_COMMENTS),
+        _view_comments("freshness", FRESHNESS_COMMENTS),
+        _adopt(),
+    )
 
 
 def downgrade() -> None:
@@ -200,8 +250,8 @@ def downgrade() -> None:
     _run(
         _migration("0009").ADOPT,
         f"DROP VIEW analytics.freshness; CREATE VIEW {view}",
-        f"COMMENT ON VIEW analytics.freshness IS {_quoted(about)}",
-        _freshness_comments(columns),
+        _view_comments("freshness", {"": about, **columns}),
+        "DROP VIEW analytics.judged_measures",
         "DROP TABLE load_bands, analytics.personal_records, analytics.daily_load",
     )
 
@@ -236,8 +286,12 @@ def _comments() -> str:
     return ";".join(statements)
 
 
-def _freshness_comments(texts: dict[str, str]) -> str:
-    return ";".join(f"COMMENT ON COLUMN analytics.freshness.{name} IS {_quoted(text)}" for name, text in texts.items())
+def _view_comments(view: str, texts: dict[str, str]) -> str:
+    """The text of the view itself stands under no name."""
+    return ";".join(
+        f"COMMENT ON {f'COLUMN analytics.{view}.{name}' if name else f'VIEW analytics.{view}'} IS {_quoted(text)}"
+        for name, text in texts.items()
+    )
 
 
 def _quoted(text: str) -> str:

@@ -27,6 +27,7 @@ CREATE TABLE imports (
     unchanged integer NOT NULL DEFAULT 0,
     conflicting integer NOT NULL DEFAULT 0,
     refused integer NOT NULL DEFAULT 0,
+    overlapping integer NOT NULL DEFAULT 0,
     undone integer NOT NULL DEFAULT 0,
     kept integer NOT NULL DEFAULT 0,
     kept_trainings uuid[] NOT NULL DEFAULT '{}',
@@ -46,11 +47,14 @@ COMMENT ON TABLE imports IS 'Logs of other apps that users brought in, as jobs t
 COMMENT ON COLUMN imports.file IS 'The file as it was sent; dropped when the job is done or has failed';
 COMMENT ON COLUMN imports.actor IS 'The subject of the token that asked for it';
 COMMENT ON COLUMN imports.sessions IS 'Sessions of the file that can be read';
-COMMENT ON COLUMN imports.held_back IS 'Sessions that are left out whole, since lines of theirs are wrong';
+COMMENT ON COLUMN imports.held_back IS
+    'Sessions that are left out whole, since lines of theirs or beside them are wrong';
 COMMENT ON COLUMN imports.error_lines IS 'Wrong lines of the file';
 COMMENT ON COLUMN imports.worked_off IS 'Sessions so far, in order: where a worker goes on';
 COMMENT ON COLUMN imports.conflicting IS 'Sessions that are there with another content';
 COMMENT ON COLUMN imports.refused IS 'Sessions that the service does not take';
+COMMENT ON COLUMN imports.overlapping IS
+    'Trainings that it created in the minute of one that was there before the import';
 COMMENT ON COLUMN imports.undone IS 'Trainings of it that its undo has deleted';
 COMMENT ON COLUMN imports.kept IS 'Trainings of it that its undo left, because they were changed since';
 COMMENT ON COLUMN imports.kept_trainings IS 'The ids of the first of these';

@@ -18,8 +18,8 @@ from uuid import uuid4
 
 from models.errors import DatabaseUnavailable, IdentityConflict, UnknownExercise
 from models.exercises import Catalogue
-from models.foreign_logs import LineError, Session
-from models.imports import MOST_ERRORS, ImportStatus, error_fields, read_log, training_id, with_slugs
+from models.foreign_logs import Session
+from models.imports import MOST_ERRORS, ImportStatus, read_log, session_error, training_id, with_slugs
 from models.trainings import TrainingCreate, exercises_json
 from storage.database import Database
 from storage.exercises import Exercises
@@ -112,6 +112,7 @@ class ImportWorker:
                 await self._imports.release(work)
                 return
             part = _batch(sessions[job.worked_off : job.worked_off + BATCH])
+            work.dates = []
             for session, result in zip(part, await self._create(work, part, slugs), strict=True):
                 _count(work, session, result)
             job.worked_off += len(part)
@@ -177,6 +178,7 @@ def _count(work: Work, session: Session, result: Result) -> None:
         # One that was created before this worker took over is the import's too.
         if result.id == training_id(job.id, body.source_id or ""):
             job.created += 1
+            work.dates.append(body.date)
         else:
             job.unchanged += 1
         return
@@ -185,5 +187,4 @@ def _count(work: Work, session: Session, result: Result) -> None:
     else:
         job.refused += 1
     if job.errors is not None and len(job.errors) < MOST_ERRORS:
-        story = f"{body.local_day()} {body.title or ''}".rstrip()
-        job.errors.append(error_fields(LineError(session.first_line, "", f"{story}: {result}")))
+        job.errors.append(session_error(session, result))

@@ -17,7 +17,7 @@ from agents.folding import Fold
 from agents.insights_events import announce
 from analytics.load import DAYS_BEFORE, TAIL_DAYS, load_days
 from analytics.records import records
-from models.errors import DatabaseUnavailable
+from models.errors import DatabaseUnavailable, StatementEnded
 from models.insights import (
     Accepted,
     Computed,
@@ -33,10 +33,16 @@ from storage.insights import Written, mark_days, read_stale, write, write_into
 from storage.volume_statements import SCHEMA
 
 USERS = 10  # whose days are read by one statement
+TRAININGS = 2000  # read by one statement, and those of a user more at most
 ROWS = 5000  # stored by one statement, and those of a user more at most
-QUIET = 0.1  # seconds without a fold, after which it is taken to have no backlog
-PATIENCE = 5.0  # seconds that a backlog of the fold is waited for, so that one computation serves many events
+MANY = 2000  # rows to compute, above which another thread does it: the loop has other work
+ALONE = 60.0  # seconds that PostgreSQL has for what a user alone asks for, once it was not done in the usual time
+SET_ASIDE = 300.0  # seconds, after which a user of whom nothing could be stored is tried again
+BACKLOG = 100  # events that the fold stores at once where it has a backlog
+QUIET = 0.1  # seconds without such a fold, after which it is taken to have none
+PATIENCE = 5.0  # seconds that a backlog of the fold is waited for at once, so that one computation serves many events
 SHARE = 0.15  # of the time that is taken while the fold has a backlog
+LONG = dt.timedelta(seconds=30)  # that a user is marked, from when on the fold is not given way
 JUDGED_AT_ONCE = 1000  # users
 ACTOR = "training-service"
 _NOBODY, _LAST = UUID(int=0), UUID(int=2**128 - 1)
@@ -66,10 +72,11 @@ class InsightsFold(Fold):
         self.announced: Callable[[], None] = lambda: None
         self._now = now
         self._woken = asyncio.Event()
-        self._folded_at = float("-inf")
-        self._began = time.monotonic()  # of what is done since the fold was last given way
+        self._backlog_at = float("-inf")
+        self._begun = (time.monotonic(), 0)  # what is done since the fold was last given way, and failures by then
         self._task: asyncio.Task[None] | None = None
-        self._left: dict[UUID, str] = {}  # users of whom nothing can be stored, with the mark by which that was tried
+        # Users of whom nothing could be stored: the mark by which that was tried, and until when it is not tried again.
+        self._left: dict[UUID, tuple[str, float]] = {}
 
     def start(self) -> None:
         """Begin to work in the background."""
@@ -81,9 +88,10 @@ class InsightsFold(Fold):
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    def folded(self) -> None:
-        """The fold has stored something: look for marks, once it rests or has gone on for `PATIENCE` seconds."""
-        self._folded_at = time.monotonic()
+    def folded(self, events: int) -> None:
+        """The fold has stored so many events: look for marks, at once unless it has a backlog."""
+        if events >= BACKLOG:
+            self._backlog_at = time.monotonic()
         self._woken.set()
 
     async def tick(self) -> None:
@@ -101,10 +109,10 @@ class InsightsFold(Fold):
         """Compute and store what is marked, until nothing is; returns for how many users.
 
         Never raises for what PostgreSQL does: what failed is tried again, in place. A user of whom nothing can be
-        stored is left, marked, until the next fold of theirs.
+        stored is set aside, marked, for some minutes or until the next fold of theirs.
         """
         done = 0
-        self._began = time.monotonic()
+        self._begun = time.monotonic(), self._failures
         while True:
             found, stored = await self._pass()
             if not found:
@@ -134,7 +142,7 @@ class InsightsFold(Fold):
 
     @property
     def _busy(self) -> bool:
-        return time.monotonic() - self._folded_at < QUIET
+        return time.monotonic() - self._backlog_at < QUIET
 
     async def _pass(self) -> tuple[int, int]:
         """Once over all marks, from a user on that another worker hardly begins with; returns how many were found, and
@@ -151,23 +159,35 @@ class InsightsFold(Fold):
                     for part in await self._compute(stale):
                         stored += 0 if storing is None else await storing
                         storing = asyncio.create_task(self._store(part))
-                    await self._give_way()
+                    await self._give_way(stale)
             stored += 0 if storing is None else await storing
         finally:
             if storing is not None:
                 storing.cancel()
+                await asyncio.gather(storing, return_exceptions=True)
         return found, stored
 
     async def _read(self, after: UUID, until: UUID) -> list[Stale]:
-        async with self._database.session() as cursor:
-            return await _read(cursor, after, until, without=self._left, now=self._now())
-
-    async def _give_way(self) -> None:
-        """While the fold has a backlog most of the time is its own."""
         now = time.monotonic()
-        if self._busy:
-            await asyncio.sleep((now - self._began) * (1 / SHARE - 1))
-        self._began = time.monotonic()
+        self._left = {user_id: left for user_id, left in self._left.items() if left[1] > now}
+        without = {user_id: mark for user_id, (mark, _) in self._left.items()}
+        try:
+            async with self._database.session() as cursor:
+                return await _read(cursor, after, until, without=without, now=self._now())
+        except StatementEnded:
+            async with self._database.transaction(statement_timeout=ALONE) as cursor:
+                return await _read(cursor, after, until, users=1, without=without, now=self._now())
+
+    async def _give_way(self, done: Sequence[Stale]) -> None:
+        """While the fold has a backlog most of the time is its own, but for those who wait for long.
+
+        What failed in between has waited already.
+        """
+        began, failures = self._begun
+        recent = all(each.now - each.since < LONG for each in done)
+        if self._busy and recent and failures == self._failures:
+            await asyncio.sleep(min((time.monotonic() - began) * (1 / SHARE - 1), PATIENCE))
+        self._begun = time.monotonic(), self._failures
 
     async def _compute(self, stale: Sequence[Stale]) -> list[list[Computed]]:
         """What is to be stored, by parts."""
@@ -175,7 +195,9 @@ class InsightsFold(Fold):
         rows = ROWS
         for each in stale:
             try:
-                computed = announce(each, compute(each.history))
+                many = _work(each.history) > MANY
+                insights = await asyncio.to_thread(compute, each.history) if many else compute(each.history)
+                computed = announce(each, insights)
             except Exception:
                 log.exception("load and records of a user cannot be computed")
                 self._leave(each)
@@ -188,11 +210,11 @@ class InsightsFold(Fold):
             await asyncio.sleep(0)
         return parts
 
-    async def _store(self, part: list[Computed]) -> int:
-        written = await self._forever(partial(self._write, part))
+    async def _store(self, part: list[Computed], *, limit: float | None = None) -> int:
+        written = await self._forever(partial(self._write, part, limit))
         if isinstance(written, Exception):
-            if len(part) > 1:
-                return sum([await self._store([each]) for each in part])
+            if limit is None:
+                return sum([await self._store([each], limit=ALONE) for each in part])
             log.error("load and records of a user cannot be stored", exc_info=written)
             self._leave(part[0].stale)
             return 0
@@ -203,10 +225,12 @@ class InsightsFold(Fold):
             self.announced()
         return len(written.users)
 
-    async def _write(self, part: list[Computed]) -> Written | Exception:
+    async def _write(self, part: list[Computed], limit: float | None) -> Written | Exception:
         """Returns what PostgreSQL will say again; what heals by itself is raised."""
         try:
-            return await write(self._database, part, topic=self._topic, actor=ACTOR)
+            return await write(self._database, part, topic=self._topic, actor=ACTOR, statement_timeout=limit)
+        except StatementEnded as error:
+            return error
         except DatabaseUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - told of by the caller, once it is known whose it is
@@ -214,7 +238,7 @@ class InsightsFold(Fold):
 
     def _leave(self, stale: Stale) -> None:
         self._failures += 1
-        self._left[stale.history.user_id] = stale.touched
+        self._left[stale.history.user_id] = stale.touched, time.monotonic() + SET_ASIDE
 
 
 async def compute_marked(cursor: Cursor, *, schema: str) -> None:
@@ -239,12 +263,23 @@ async def _read(
     after: UUID,
     until: UUID,
     *,
+    users: int = USERS,
     without: Mapping[UUID, str] | None = None,
     now: dt.datetime | None = None,
     schema: str = SCHEMA,
 ) -> list[Stale]:
-    place = cursor, after, until, USERS
-    read = partial(read_stale, *place, days_before=DAYS_BEFORE, without=without or {}, now=now, schema=schema)
+    read = partial(
+        read_stale,
+        cursor,
+        after,
+        until,
+        users,
+        enough=TRAININGS,
+        days_before=DAYS_BEFORE,
+        without=without or {},
+        now=now,
+        schema=schema,
+    )
     whole: set[UUID] = set()
     while True:
         stale = await read(whole=whole)
@@ -252,6 +287,14 @@ async def _read(
         if not more:
             return stale
         whole |= more
+
+
+def _work(history: History) -> int:
+    """How many rows are computed, about."""
+    if history.first is None or history.last is None:
+        return 0
+    days = (history.last - max(history.begin, history.first)).days
+    return len(history.performances) + len(history.measures) * days
 
 
 def _size(insights: Insights) -> int:

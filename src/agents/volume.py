@@ -54,10 +54,11 @@ class _Work:
 class VolumeFold(Fold):
     """Folds events of trainings into the volume tables. Any number of them may run, in any number of workers.
 
-    Where one of `topics` is lost and made anew, it is the log that is folded. `stored` is called after each batch.
+    Where one of `topics` is lost and made anew, it is the log that is folded. `stored` is called after each batch, or
+    part of one, with the number of its trainings.
     """
 
-    def __init__(self, database: Database, *topics: str, stored: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, database: Database, *topics: str, stored: Callable[[int], None] = lambda _: None) -> None:
         super().__init__()
         self._database = database
         self._topics = topics
@@ -191,7 +192,7 @@ class VolumeFold(Fold):
             await self._learn_names(outdated)
             left = await self._compute([record for record, training in left.trainings if training.user_id in outdated])
         self._stored(len(work.trainings), len(work.dead_letters))
-        self._tell_stored()
+        self._tell_stored(len(work.trainings))
 
     async def _store_some(
         self, trainings: list[tuple[Record, FoldedTraining]], letters: list[DeadLetter]

@@ -33,6 +33,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
 
 from models.load import Band, LoadDay, Measure, Ratio, Unknown
+from models.metrics import DailyVolume
 
 METHOD_VERSION = 1  # grows with every change of a rule; a rebuild then brings the tables to the new rules
 ACUTE_DAYS = 7
@@ -56,6 +57,10 @@ RULES: Mapping[str, object] = {
     "week_change": "sum of 7 days / sum of the 7 days before them, less 1",
     "band": "of the coupled ratio",
     "target": TARGET,
+    "judged": "of the days with a training among the 28 up to the last of them: the first of session_rpe, system_load, "
+    "external_load and time_under_tension that is known on 80 % of them; else the one known on most, external_load "
+    "the first of equals. Known: session_rpe where it was logged, system_load where that of every set is known, any "
+    "but session_rpe where it is above 0; none where it is 0 on all of them",
 }
 
 _SCALE = 1 << 20
@@ -63,6 +68,8 @@ _UNIT = 1 / _SCALE
 _WEEK = ACUTE_DAYS * _SCALE
 _MONTH = CHRONIC_DAYS * _SCALE
 _LEAST, _MOST = TARGET
+_ENOUGH = 5, 4  # a measure is known on enough days where 5 times their number is 4 times that of all, or more
+_AMONG_EQUALS = (Measure.EXTERNAL_LOAD, *(measure for measure in Measure if measure is not Measure.EXTERNAL_LOAD))
 
 
 def load_days(
@@ -171,9 +178,38 @@ def reason(day: LoadDay, ratio: Ratio = Ratio.COUPLED) -> Unknown | None:
     return Unknown.BEFORE_28_DAYS if day.chronic is None else Unknown.NO_CHRONIC_LOAD
 
 
-def judged_measure(measures: Collection[Measure]) -> Measure | None:
-    """The measure by which a user's load is judged where none is asked for, of those that the user has a load of.
+def known_days(days: Collection[DailyVolume]) -> tuple[dict[Measure, int], int]:
+    """On how many days each measure of a user's load is known, and how many days these are of.
 
-    What the athlete felt tells most, then what the whole body moved: in the order of `Measure`.
+    `days` are days with a completed training, of one user, in any order. Those count which lie among the 28 calendar
+    days up to the last. The session RPE is known on a day where any training says RPE and duration, even if that gives
+    0; the system load where that of every performed set is known, and it is above 0; the others where they are above 0.
+    A measure that is 0 on all of these days is known on none.
     """
-    return next((measure for measure in Measure if measure in measures), None)
+    last = max((day.day for day in days), default=None)
+    counted = [] if last is None else [day for day in days if (last - day.day).days < CHRONIC_DAYS]
+    return {
+        Measure.SESSION_RPE: sum(day.session_rpe_load is not None for day in counted)
+        if any(day.session_rpe_load for day in counted)
+        else 0,
+        Measure.SYSTEM_LOAD: sum(
+            bool(day.volume.system_load_kg) and day.volume.system_load_sets == day.volume.sets for day in counted
+        ),
+        Measure.EXTERNAL_LOAD: sum(day.volume.external_load_kg > 0 for day in counted),
+        Measure.TIME_UNDER_TENSION: sum(day.volume.time_under_tension_seconds > 0 for day in counted),
+    }, len(counted)
+
+
+def judged_measure(days: Collection[DailyVolume]) -> Measure | None:
+    """The measure by which a user's load is judged where none is asked for; None where none is known on any day.
+
+    Of the measures that are known on at least 80 % of the days of `known_days` it is the first in the order of
+    `Measure`: what the athlete felt tells most, then what the whole body moved. Where there is none, it is the one that
+    is known on most days, and of equals the external load, or else the first. So a figure that is logged now and then
+    does not make the other days look like rest. The view `analytics.judged_measures` says the same in SQL.
+    """
+    known, count = known_days(days)
+    times, least = _ENOUGH
+    enough = next((measure for measure in Measure if known[measure] and times * known[measure] >= least * count), None)
+    most = max(_AMONG_EQUALS, key=known.__getitem__)
+    return enough or (most if known[most] else None)

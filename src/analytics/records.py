@@ -4,15 +4,18 @@ Trainings come in the order of (local day, moment, id); what a training has of o
 
 | kind | of one movement, a record is |
 |---|---|
-| weight | the greatest weight of a set with a repetition or a hold, in kg |
+| weight | the greatest weight of a set with a repetition or a hold, in kg, other than 0 |
 | reps_at_weight | the repetitions of a set where no earlier one had as much weight and as many repetitions |
 | e1rm | the greatest e1RM, in kg |
 | hold_seconds | the longest hold, in s |
-| session_volume | the greatest external load of a training, in kg, above 0 |
+| session_volume | the greatest external load of a training, in kg, above 0, without exercises called assisted |
 | harder_movement | the greatest difficulty performed, of a family of movements: `family:` and its name |
 
-Weights are signed: assistance is negative, and less of it is more. The first performance sets the first records, whose
-`previous` is None. An equal performance is none: a record stays with who set it first.
+A set is no warm-up (a session's load has them, too) and, but for a hold, no positive weight of an exercise that is
+called assisted (`analytics.strength.is_assisted`), which may be help. Weights are signed: assistance is negative, and
+less of it is more. A weight of 0 is no record, but it ends those of assistance: after repetitions without any, some is
+no record. The first performance sets the first records, whose `previous` is None. An equal performance is none: a
+record stays with who set it first.
 
 `previous` of repetitions at a weight is the most that were done before with as much weight or more. A record of them is
 superseded by a set of at least its weight and at least its repetitions; a record of another kind by the next one. Sets
@@ -25,7 +28,7 @@ from decimal import Decimal
 from itertools import chain, groupby
 from operator import attrgetter
 
-from analytics.strength import rep_maxima
+from analytics.strength import is_assisted, rep_maxima
 from models.metrics import ZERO
 from models.records import Performance, Record, RecordKind
 
@@ -33,7 +36,11 @@ METHOD_VERSION = 1  # grows with every change of a rule; a rebuild then brings t
 
 RULES: Mapping[str, object] = {
     "order": "local day, then moment, then training_id; an equal performance is no record",
-    "weight": "greatest weight of a set with a repetition or a hold; assistance is negative",
+    "warm_ups": "excluded from weight, reps_at_weight, e1rm and hold_seconds",
+    "assisted": "exercises with the word assisted in the name or the movement's slug: positive weights, which may be "
+    "assistance, excluded from weight, reps_at_weight, e1rm and session_volume",
+    "weight": "greatest weight other than 0 of a set with a repetition or a hold; assistance is negative, and no "
+    "record once repetitions went without it",
     "reps_at_weight": "repetitions of a set where no earlier one had as much weight and as many repetitions",
     "e1rm": "greatest e1rm_kg",
     "hold_seconds": "longest hold",
@@ -66,10 +73,15 @@ def records(in_force: Iterable[Record], performances: Iterable[Performance]) -> 
             previous = max(rivals) if rivals else None
             if previous is not None and previous >= value:
                 continue
+            weighs = kind is RecordKind.WEIGHT
+            if weighs and value < 0 and _unassisted(found[at] for at in standing[movement, RecordKind.REPS_AT_WEIGHT]):
+                continue
             for place in stand[:]:
                 if found[place].at_weight_kg <= weight and found[place].value <= value:
                     found[place] = found[place]._replace(superseded_on=day)
                     stand.remove(place)
+            if weighs and not value:
+                continue
             stand.append(len(found))
             found.append(
                 Record(
@@ -92,12 +104,21 @@ def records(in_force: Iterable[Record], performances: Iterable[Performance]) -> 
     return changed + found[len(given) :]
 
 
+def _unassisted(at_weights: Iterable[Record]) -> bool:
+    # A weight of 0 leaves no record of weight: that it was done is told by those of repetitions.
+    return any(record.at_weight_kg >= 0 for record in at_weights)
+
+
 def _claims(training: Sequence[Performance]) -> Iterator[tuple[str, RecordKind, Decimal, Decimal, Performance]]:
     """What one training may set records with: movement, kind, weight, value, and the performance that is named."""
     movements: defaultdict[str, list[Performance]] = defaultdict(list)
     hardest: dict[str, Performance] = {}
     for performance in training:
-        movements[performance.movement].append(performance)
+        slug = performance.exercise or performance.own_exercise
+        if performance.external_load_kg and is_assisted(performance.name, slug):
+            movements[performance.movement].append(performance._replace(external_load_kg=ZERO))
+        else:
+            movements[performance.movement].append(performance)
         family, difficulty = performance.family, performance.difficulty
         if family is not None and difficulty is not None:
             known = hardest.get(family)

@@ -22,6 +22,7 @@ OpenPowerlifting's data that liftosaur uses; sets of a muscle after Pelland et a
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
@@ -31,6 +32,7 @@ LEAST_SHARE = Decimal("0.5")
 _STEP = Decimal("0.0001")
 _SHARE_STEP = Decimal("0.000001")
 _HALF = Decimal("0.5")
+_ASSISTED = re.compile(r"\bassisted\b", re.IGNORECASE)
 
 FORMULAS: Mapping[str, Callable[[float, int], float]] = {
     "epley": lambda w, r: w * (1 + r / 30),
@@ -72,6 +74,16 @@ def best_set(sets: Iterable[tuple[Decimal, int]], own_load: Decimal) -> tuple[De
     thirtyfold, weight, reps = best
     value = weight if reps == 1 else thirtyfold / 30 - own_load
     return value.quantize(_STEP, ROUND_HALF_UP), weight, reps
+
+
+@lru_cache(maxsize=4096)
+def is_assisted(name: str, slug: str | None) -> bool:
+    """Whether an exercise is called assisted, by its name or its movement's slug: the word, in whatever case.
+
+    Apps like Strong log such help as a positive weight, where here assistance is negative. A positive weight of such an
+    exercise is taken for help, of which more is no better: nothing is best by it (wger's issue 1656, openGym's 176).
+    """
+    return _ASSISTED.search(name) is not None or (slug is not None and _ASSISTED.search(slug) is not None)
 
 
 def rep_maxima(sets: Iterable[tuple[Decimal, int]]) -> list[tuple[Decimal, int]]:

@@ -13,11 +13,15 @@ decimal context; what divides is rounded half up to 4 digits after the point. De
 | time under tension | (E + P + C + P of the tempo, X counting 1) · reps; of a hold its seconds | s |
 | work | reps; of a hold its seconds / 3 | work units |
 
-A figure of an exercise, session or day is the sum over its sets; warm-ups are in all but hard sets. The system load of
-a set is known where it has no repetition (then it is 0), or where the exercise names a movement of the catalogue whose
-`bw_fraction` is known and either that is 0 or the body mass is known; it is taken from the revision that the exercise
-names. An exercise that names none is the movement that the user says its name means (`models.naming`), else of no known
-fraction. Sums are of the known sets, and say how many those are.
+A figure of an exercise, session or day is the sum over its sets; warm-ups are in all but hard sets. The best sets of an
+exercise (greatest weight, e1RM, rep maxima, longest hold) are found without warm-ups, and but for the hold without the
+positive weights of an exercise that is called assisted (`analytics.strength.is_assisted`): these may be help, written
+without its sign. The sums have them as they were logged.
+
+The system load of a set is known where it has no repetition (then it is 0), or where the exercise names a movement of
+the catalogue whose `bw_fraction` is known and either that is 0 or the body mass is known; it is taken from the revision
+that the exercise names. An exercise that names none is the movement that the user says its name means
+(`models.naming`), else of no known fraction. Sums are of the known sets, and say how many those are.
 
 | figure | of one session |
 |---|---|
@@ -40,7 +44,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from uuid import UUID
 
-from analytics.strength import best_set, mean, rep_maxima, share_of_1rm
+from analytics.strength import best_set, is_assisted, mean, rep_maxima, share_of_1rm
 from models.events import EventType
 from models.exercises import UNKNOWN, Category, Facts, folded
 from models.metrics import ZERO, DailyVolume, ExerciseVolume, FoldedTraining, SessionVolume, Volume, known_sum
@@ -57,7 +61,7 @@ _STEP = Decimal("0.0001")
 
 RULES: Mapping[str, object] = {
     "counted": "sets that were done, of COMPLETED trainings",
-    "external_load_kg": "sum of max(weight_kg, 0) * reps",
+    "external_load_kg": "sum of max(weight_kg, 0) * reps, warm-ups included, as in all sums but hard_sets",
     "exercise": "as logged; where no movement was logged, what the user says that the name means",
     "system_load_kg": "sum of max(bw_fraction * bodyweight_kg + weight_kg, 0) * reps, over system_load_sets sets",
     "hard_sets": "rpe >= hard_rpe or no rpe; warm-ups excluded",
@@ -74,6 +78,8 @@ RULES: Mapping[str, object] = {
     "e1rm_kg": "best Epley w * (1 + reps / 30), w at 1 rep, none beyond 12 reps; with bw_fraction > 0, but for "
     "lifts of a barbell, dumbbell or kettlebell, on bw_fraction * bodyweight_kg + weight_kg, then less the former",
     "rep_maxima": "sets (weight_kg, reps) beside which no other has as much weight and as many reps",
+    "best_sets": "max_weight_kg, e1rm_kg, rep_maxima and longest_hold_seconds leave out warm-ups; all but the last "
+    "also leave out positive weights of exercises with the word assisted in the name or the movement's slug",
     "hard_rpe": HARD_RPE,
     "pound_kg": float(POUND_KG),
 }
@@ -123,7 +129,8 @@ def session_volume(
     for position, exercise in enumerate(training.exercises, 1):
         meaning = meanings.get(folded(exercise.name)) if meanings and exercise.exercise is None else None
         facts = _facts(exercise, movements) if meaning is None else meaning.facts
-        figures, of_sets, working = exercise_volume(position, exercise, facts, body_mass)
+        slug = exercise.exercise if meaning is None else meaning.exercise or meaning.own_exercise
+        figures, of_sets, working = exercise_volume(position, exercise, slug, facts, body_mass)
         if not figures.volume.sets:
             continue
         share += of_sets
@@ -154,14 +161,16 @@ def session_volume(
 
 
 def exercise_volume(
-    position: int, exercise: PerformedExercise, facts: Facts, body_mass: Decimal | None
+    position: int, exercise: PerformedExercise, slug: str | None, facts: Facts, body_mass: Decimal | None
 ) -> tuple[ExerciseVolume, Decimal, int]:
     """The figures of the performed sets of an exercise; the shares of the e1RM of its sets, summed, and of how many.
 
-    `facts` are its movement's, `body_mass` the athlete's in kg; None is unknown. `max_weight_kg` is the greatest weight
-    of a set with a repetition or a hold, negative where all were assisted; None without such a set. The e1RM is of
-    the whole load where the movement lifts a part of the body and no implement, and then there is none without a body
-    mass; else of the external weight.
+    `slug` and `facts` are its movement's, `body_mass` the athlete's in kg; None is unknown. `max_weight_kg` is the
+    greatest weight of a set with a repetition or a hold, negative where all were assisted; None without such a set.
+    The e1RM is of the whole load where the movement lifts a part of the body and no implement, and then there is none
+    without a body mass; else of the external weight. Sums have all performed sets; the greatest weight, the e1RM, the
+    rep maxima and the longest hold are those of sets that are no warm-up, and but for the hold not those of a positive
+    weight where the exercise `is_assisted`.
     """
     fraction, category, family, difficulty, implement = facts
     own_load = ZERO if fraction == 0 else None if fraction is None or body_mass is None else fraction * body_mass
@@ -170,16 +179,20 @@ def exercise_volume(
     heaviest: Decimal | None = None
     lifted: list[tuple[Decimal, int]] = []
     share, working = ZERO, 0
+    assisted = is_assisted(exercise.name, slug)
     for set_ in exercise.sets:
         if not set_.done:
             continue
         weight = kilograms(set_.weight, set_.unit)
+        warm_up = set_.type is SetType.WARMUP
+        compared = not warm_up and not (assisted and weight > ZERO)
         sets += 1
         hard += is_hard(set_)
         if set_.reps:
             reps += set_.reps
-            lifted.append((weight, set_.reps))
-            if set_.type is not SetType.WARMUP:
+            if compared:
+                lifted.append((weight, set_.reps))
+            if not warm_up:
                 share += share_of_1rm(set_.reps, set_.rpe)
                 working += 1
             if weight > ZERO:
@@ -196,8 +209,9 @@ def exercise_volume(
             tension += hold
             if not hold:
                 continue
-            longest = max(longest, hold)
-        if heaviest is None or weight > heaviest:
+            if not warm_up:
+                longest = max(longest, hold)
+        if compared and (heaviest is None or weight > heaviest):
             heaviest = weight
     lifts_body = bool(fraction) and not implement
     best = None if lifts_body and body_mass is None else best_set(lifted, own_load or ZERO if lifts_body else ZERO)
@@ -220,6 +234,7 @@ def exercise_volume(
         longest or None,
         _json(lifted) if lifted else None,
         mean(share, working),
+        exercise.exercise,
     )
     return figures, share, working
 

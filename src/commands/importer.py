@@ -1,228 +1,274 @@
-"""`training import`: a log of another app goes in through the REST API, as any client's would."""
+"""`training import`: a log of another app goes in, or out again, as a job of the REST API, as any client's would."""
 
 import argparse
 import asyncio
 import contextlib
+import io
 import os
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+from uuid import UUID
 
 import aiohttp
+import jwt
 import orjson
+from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 from yarl import URL
 
 from commands.environment import CommandError, required
-from models.foreign_logs import ForeignFileError, ForeignLog, Session
-from models.imports import LogFormat, detect, read_log, with_slugs
+from models.foreign_logs import LineError
+from models.imports import (
+    MOST_ERRORS,
+    ImportDocument,
+    ImportForm,
+    ImportPage,
+    ImportPlan,
+    ImportStatus,
+    LineProblem,
+    LogFormat,
+)
 from models.sets import Unit
-from models.trainings import TrainingCreate
 
-IN_FLIGHT = 4  # requests at a time
+_UPLOAD = aiohttp.ClientTimeout(total=120.0, sock_connect=5.0)  # seconds; then the service is asked what became of it
 _TIMEOUT = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)  # seconds; then it is asked again
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds between attempts while the service is away
 _LONGEST_RETRY_AFTER = 30.0  # seconds that a Retry-After is heeded
+_FIRST_LOOK, _LONGEST_LOOK = 0.1, 1.0  # seconds between two looks at a job
 _AWAY = {408, 429, 502, 503, 504}
-_REFUSED = {401, 403}
-_SHOWN = 50  # wrong lines that are printed
+_UNDER_WAY = {ImportStatus.QUEUED, ImportStatus.RUNNING, ImportStatus.UNDOING}
+_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A session that the service did not take."""
-
-    session: Session
-    reason: str
-
-    def __str__(self) -> str:
-        first, last, title = self.session.first_line, self.session.last_line, self.session.body.title or ""
-        return f"lines {first}–{last} ({self.session.body.local_day()} {title}): {self.reason}"
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of the sessions: each stands in exactly one of these."""
-
-    created: int = 0
-    already_there: int = 0
-    """Answered 200: nothing was written. One whose first answer was lost on the way counts here too."""
-    conflicts: list[Refusal] = field(default_factory=list)
-    """Answered 409: it is there, created with another body. The file was edited since; nothing is overwritten."""
-    failed: list[Refusal] = field(default_factory=list)
-
-    @property
-    def complete(self) -> bool:
-        """Whether all that was to be imported is in the service as the file has it."""
-        return not self.conflicts and not self.failed
-
-
-class Importer:
-    """Posts sessions to `api` (base address), in order of time, `IN_FLIGHT` at once.
+class ImportClient:
+    """The imports of the user whom `token` names, by the API at `api` (base address). An async context manager.
 
     While the service is away (unreachable, silent, 408, 429, 502, 503, 504) it waits, for as long as that takes, tells
-    `say` and goes on; a request may be repeated, since `source_id` names the training for ever. `rate` is the most
-    sessions begun in a second; `progress` is called after each session.
-
-    Exercises whose name the catalogue knows, or an app's name for it, carry the movement's slug beside the name. A
-    session that was imported before without slugs is there already.
+    `say` and goes on; a Retry-After beyond half a minute on 429 is no such thing. Every method raises `CommandError`
+    with the service's words for what the service does not take, and when it is another service.
     """
 
-    def __init__(
-        self,
-        api: str,
-        token: str,
-        *,
-        rate: float | None = None,
-        say: Callable[[str], None],
-        progress: Callable[[], object],
-    ) -> None:
-        url = _base(api)
-        self._url = url / "api/v1/trainings"
-        self._names_url = url / "api/v1/training/exercise-names"
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        self._pause = 1 / rate if rate else 0.0
-        self._next_start = 0.0
+    def __init__(self, api: str, token: str, *, say: Callable[[str], None]) -> None:
+        self._url = _base(api) / f"api/v1/training/users/{_user(token)}/imports"
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._say = say
-        self._progress = progress
-        self._away = False
+        self._pause = 0.0
+        self._http: aiohttp.ClientSession
 
-    async def run(self, sessions: tuple[Session, ...]) -> Outcome:
-        """Post them all. Raises `CommandError` when the service refuses the token, or is another service."""
-        outcome = Outcome()
-        queue = iter(sessions)
-        async with aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT) as http:
-            slugs = await self._slugs(http)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(IN_FLIGHT):
-                        group.create_task(self._work(http, queue, slugs, outcome))
-            except ExceptionGroup as errors:
-                raise errors.exceptions[0] from None
-        return outcome
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT)
+        return self
 
-    async def _slugs(self, http: aiohttp.ClientSession) -> dict[str, str]:
-        """The slug that each name stands for."""
-        status, body = await self._ask(http, "GET", self._names_url)
-        with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError):
-            if status == 200:
-                return {item["name"]: item["exercise"] for item in orjson.loads(body)["items"]}
-        raise CommandError(f"{self._url.origin()} is no training service (status {status} of {self._names_url.path}).")
-
-    async def _work(
-        self, http: aiohttp.ClientSession, queue: Iterator[Session], slugs: Mapping[str, str], outcome: Outcome
+    async def __aexit__(
+        self, type_: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for session in queue:
-            await self._wait_for_turn()
-            named = with_slugs(session.body, slugs)
-            status, body = await self._post(http, named)
-            if status == 409 and named != session.body:
-                status, body = await self._post(http, session.body)
-            if status == 201:
-                outcome.created += 1
-            elif status == 200:
-                outcome.already_there += 1
-            elif status == 409:
-                outcome.conflicts.append(Refusal(session, _reason(status, body)))
-            elif status in _REFUSED:
-                raise CommandError(f"The service refuses the token: {_reason(status, body)}")
-            elif status in {404, 405}:
-                raise CommandError(f"{self._url} is no training service (status {status}).")
-            else:
-                outcome.failed.append(Refusal(session, _reason(status, body)))
-            self._progress()
+        await self._http.close()
 
-    async def _wait_for_turn(self) -> None:
-        now = time.monotonic()
-        start = max(now, self._next_start)
-        self._next_start = start + self._pause
-        if start > now:
-            await asyncio.sleep(start - now)
+    async def plan(self, form: ImportForm) -> ImportPlan:
+        """What the import would do: `form` is a dry run, which stores nothing."""
+        while (answer := await self._try("POST", self._url, form)) is None:
+            pass
+        return self._document(ImportPlan, answer, 200)
 
-    async def _post(self, http: aiohttp.ClientSession, body: TrainingCreate) -> tuple[int, bytes]:
-        return await self._ask(http, "POST", self._url, body.model_dump_json(exclude_defaults=True).encode())
+    async def start(self, form: ImportForm) -> ImportDocument:
+        """Have a file imported, once another import that is under way is done.
 
-    async def _ask(
-        self, http: aiohttp.ClientSession, method: str, url: URL, body: bytes | None = None
-    ) -> tuple[int, bytes]:
-        pause = _FIRST_PAUSE
+        When an answer is lost, an import that is there since and has what `form` says is this one, and the file is
+        sent again only where there is none. Should it have been taken after that look all the same, the second import
+        finds every training unchanged.
+        """
+        before = {job.id for job in await self._newest()}
+        lost = False
         while True:
-            retry_after = 0.0
-            try:
-                async with http.request(method, url, data=body, allow_redirects=False) as answer:
-                    content = await answer.read()
-                if answer.status not in _AWAY:
-                    self._is_back()
-                    return answer.status, content
-                retry_after = _seconds(answer.headers.get("Retry-After", ""))
-                self._is_away(_reason(answer.status, content))
-            except aiohttp.ClientSSLError as error:
-                raise CommandError(f"No secure connection to {url.origin()}: {error}") from None
-            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
-                self._is_away(str(error) or "no answer in time")
-            except aiohttp.ClientError as error:
-                raise CommandError(f"{url} does not speak HTTP as it should: {error}") from None
-            await asyncio.sleep(max(pause, retry_after))
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            answer = await self._try("POST", self._url, form)
+            lost = lost or answer is None
+            if answer is not None and answer[0] != 409:
+                return self._document(ImportDocument, answer, 202)
+            if lost:
+                for job in await self._newest():
+                    if job.id not in before and _is_of(form, job):
+                        return job
+            if answer is not None:
+                await self._other(answer)
+
+    async def undo(self, id_: UUID) -> ImportDocument:
+        """Have what an import created deleted, once what is under way is done."""
+        while True:
+            answer = await self._ask("DELETE", self._url / str(id_))
+            if answer[0] != 409:
+                return self._document(ImportDocument, answer, 200, 202)
+            await self._other(answer)
+
+    async def finished(
+        self, job: ImportDocument, progress: Callable[[ImportDocument], object] = lambda _: None
+    ) -> ImportDocument:
+        """The import when it, or its undo, is no longer under way; `progress` is told of it at each look."""
+        pause = _FIRST_LOOK
+        while job.status in _UNDER_WAY:
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, _LONGEST_LOOK)
+            job = self._document(ImportDocument, await self._ask("GET", self._url / str(job.id)), 200)
+            progress(job)
+        return job
+
+    async def _newest(self) -> list[ImportDocument]:
+        return self._document(ImportPage, await self._ask("GET", self._url), 200).items
+
+    async def _other(self, answer: tuple[int, bytes]) -> None:
+        """Wait until the import is done that a 409 names."""
+        named = _UUID.search(_reason(*answer) or "")
+        if named is None:
+            raise self._refusal(*answer)
+        self._say(f"The import {named[0]} is under way; waiting until it is done.")
+        await self.finished(self._document(ImportDocument, await self._ask("GET", self._url / named[0]), 200))
+
+    async def _ask(self, method: str, url: URL) -> tuple[int, bytes]:
+        """Status and body of the answer to a request that may be repeated."""
+        while (answer := await self._try(method, url)) is None:
+            pass
+        return answer
+
+    async def _try(self, method: str, url: URL, form: ImportForm | None = None) -> tuple[int, bytes] | None:
+        """One request; None, after a pause, where the service was away: it may have been heard nonetheless."""
+        retry_after = 0.0
+        data, timeout = (None, _TIMEOUT) if form is None else (_parts(form), _UPLOAD)
+        try:
+            async with self._http.request(method, url, data=data, timeout=timeout, allow_redirects=False) as answer:
+                content = await answer.read()
+            retry_after = _seconds(answer.headers.get("Retry-After", ""))
+            if answer.status not in _AWAY or (answer.status == 429 and retry_after > _LONGEST_RETRY_AFTER):
+                self._is_back()
+                return answer.status, content
+            self._is_away(_reason(answer.status, content) or f"status {answer.status}")
+        except aiohttp.ClientSSLError as error:
+            raise CommandError(f"No secure connection to {url.origin()}: {error}") from None
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+            self._is_away(str(error) or "no answer in time")
+        except aiohttp.ClientError as error:
+            raise CommandError(f"{url} does not speak HTTP as it should: {error}") from None
+        await asyncio.sleep(max(self._pause, min(retry_after, _LONGEST_RETRY_AFTER)))
+        return None
 
     def _is_away(self, reason: str) -> None:
-        if not self._away:
-            self._away = True
+        if not self._pause:
             self._say(f"The service is away ({reason}); waiting for it.")
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE) or _FIRST_PAUSE
 
     def _is_back(self) -> None:
-        if self._away:
-            self._away = False
+        if self._pause:
+            self._pause = 0.0
             self._say("The service is back; going on.")
+
+    def _document(self, model: type[Model], answer: tuple[int, bytes], *expected: int) -> Model:
+        status, body = answer
+        if status in expected:
+            with contextlib.suppress(ValidationError):
+                return model.model_validate_json(body)
+        raise self._refusal(status, body)
+
+    def _refusal(self, status: int, body: bytes) -> CommandError:
+        reason = _reason(status, body)
+        if reason is None:
+            return CommandError(f"{self._url.origin()} is no training service (status {status} of {self._url.path}).")
+        return CommandError(f"The service refuses the token: {reason}" if status in {401, 403} else reason)
 
 
 def log(args: argparse.Namespace) -> int:
     """`training import log FILE`: exit code 0 when every line of the file is in the service."""
-    return _import(args, None if args.format is None else LogFormat(args.format))
+    try:
+        form = ImportForm(
+            file=args.file.read_bytes(),
+            format=args.format,
+            timezone=args.timezone,
+            unit=Unit(args.unit),
+            dry_run=args.dry_run,
+        )
+    except OSError as error:
+        raise CommandError(f"{args.file} cannot be read: {error.strerror}.") from None
+    return asyncio.run((_plan if form.dry_run else _import)(args, form))
 
 
 def strong(args: argparse.Namespace) -> int:
     """`training import strong FILE`: the same, of an export of Strong's alone."""
-    return _import(args, LogFormat.STRONG)
+    args.format = LogFormat.STRONG
+    return log(args)
 
 
-def _import(args: argparse.Namespace, format_: LogFormat | None) -> int:
-    found = _read(args.file, format_, args.unit, args.timezone)
+def undo(args: argparse.Namespace) -> int:
+    """`training import undo ID`: exit code 0 when nothing that the import created is left."""
+    return asyncio.run(_undo(args))
+
+
+async def _plan(args: argparse.Namespace, form: ImportForm) -> int:
+    async with _client(args) as client:
+        plan = await client.plan(form)
     print(
-        f"{args.file}: {len(found.sessions):,} trainings, {found.sets:,} sets, {found.exercises:,} exercises, "
-        f"{found.reps:,} repetitions; local time in {args.timezone}."
+        f"{args.file} ({plan.format}): {plan.sessions:,} trainings, {plan.sets:,} sets, {plan.exercises:,} exercises, "
+        f"{plan.reps:,} repetitions; local time in {plan.timezone}."
     )
-    _print_problems([str(error) for error in found.errors])
-    if found.held_back:
-        print(f"{found.held_back:,} trainings are held back until their lines are right.", file=sys.stderr)
-    if args.dry_run:
-        print("Dry run: nothing was sent.")
-        return 1 if found.errors else 0
-    api = required(os.environ, "TRAINING_API", "--api", args.api)
-    token = required(os.environ, "TRAINING_TOKEN", "--token", args.token)
+    _print_errors(plan.errors)
+    print(
+        f"Dry run, nothing was stored: {plan.created:,} to create, unchanged {plan.unchanged:,}, "
+        f"conflicting {plan.conflicting:,}, held back {plan.held_back:,}"
+    )
+    return 1 if plan.conflicting or plan.held_back or plan.error_lines else 0
+
+
+async def _import(args: argparse.Namespace, form: ImportForm) -> int:
     began = time.monotonic()
-    with tqdm(total=len(found.sessions), unit=" trainings", disable=None) as bar:
-        importer = Importer(api, token, rate=args.rate, say=_say, progress=bar.update)
-        outcome = asyncio.run(importer.run(found.sessions))
-    _print_problems([str(refusal) for refusal in (*outcome.conflicts, *outcome.failed)])
+    async with _client(args) as client:
+        job = await client.start(form)
+        print(
+            f"{args.file} ({job.format}): {job.sessions:,} trainings; local time in {job.timezone}. Import {job.id}.",
+            flush=True,
+        )
+        with tqdm(total=job.sessions, unit=" trainings", disable=None) as bar:
+            job = await client.finished(job, lambda now: bar.update(now.worked_off - bar.n))
+    _print_errors(job.errors)
     print(
-        f"created {outcome.created:,}, already there {outcome.already_there:,}, "
-        f"in conflict {len(outcome.conflicts):,}, failed {len(outcome.failed):,}, held back {found.held_back:,} "
-        f"({time.monotonic() - began:.1f} s)"
+        f"created {job.created:,}, unchanged {job.unchanged:,}, conflicting {job.conflicting:,}, "
+        f"refused {job.refused:,}, held back {job.held_back:,} ({time.monotonic() - began:.1f} s)"
     )
-    return 0 if outcome.complete and not found.errors else 1
+    if job.status != ImportStatus.DONE:
+        raise CommandError(job.failure or f"The import is {job.status}.")
+    return 1 if job.conflicting or job.refused or job.held_back or job.error_lines else 0
 
 
-def _read(path: Path, format_: LogFormat | None, unit: str, timezone: str) -> ForeignLog:
-    try:
-        data = path.read_bytes()
-        return read_log(data, format=format_ or detect(data), unit=Unit(unit), timezone=timezone)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
-    except ForeignFileError as error:
-        raise CommandError(str(error)) from None
+async def _undo(args: argparse.Namespace) -> int:
+    async with _client(args) as client:
+        job = await client.finished(await client.undo(args.id))
+    if job.status != ImportStatus.UNDONE:
+        raise CommandError(job.failure or f"The import is {job.status}.")
+    for kept in job.kept_trainings or []:
+        print(f"training {kept}: kept, since it was changed", file=sys.stderr)
+    print(f"deleted {job.undone:,}, kept {job.kept:,}")
+    return 1 if job.kept else 0
+
+
+def _client(args: argparse.Namespace) -> ImportClient:
+    api = required(os.environ, "TRAINING_API", "--api", args.api)
+    return ImportClient(api, required(os.environ, "TRAINING_TOKEN", "--token", args.token), say=_say)
+
+
+def _parts(form: ImportForm) -> aiohttp.FormData:
+    """The form as a body; each attempt needs one of its own."""
+    parts = aiohttp.FormData(default_to_multipart=True)
+    fields: Mapping[str, object] = form.model_dump(mode="json", exclude={"file", "dry_run"}, exclude_none=True)
+    for name, value in fields.items():
+        parts.add_field(name, str(value))
+    parts.add_field("dry_run", "true" if form.dry_run else "false")
+    parts.add_field("file", io.BytesIO(form.file), filename="log.csv", content_type="text/csv")
+    return parts
+
+
+def _is_of(form: ImportForm, job: ImportDocument) -> bool:
+    return (job.timezone, job.unit) == (form.timezone, form.unit) and form.format in {None, job.format}
 
 
 def _base(api: str) -> URL:
@@ -233,26 +279,35 @@ def _base(api: str) -> URL:
     raise CommandError(f"{api!r} is no address like http://127.0.0.1:8080.")
 
 
-def _reason(status: int, body: bytes) -> str:
-    """A problem document (RFC 9457) in one line."""
+def _user(token: str) -> UUID:
+    """Whom a token names. The service judges whether it is genuine."""
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+        return UUID(claims.get("userId", claims.get("sub")))
+    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
+        raise CommandError("The token is none that names a user.") from None
+
+
+def _reason(status: int, body: bytes) -> str | None:
+    """What a problem document (RFC 9457) says; None where it is none."""
     try:
         problem = orjson.loads(body)
-        errors = [f"{error.get('pointer', '')} {error['message']}" for error in problem.get("errors", [])]
-        return "; ".join([str(problem.get("detail") or problem["title"]), *errors])
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return f"status {status}"
+        return str(problem["detail"]) if problem["status"] == status else None
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
 
 
 def _seconds(retry_after: str) -> float:
-    return min(float(retry_after), _LONGEST_RETRY_AFTER) if retry_after.isdecimal() else 0.0
+    return float(retry_after) if retry_after.isdecimal() else 0.0
 
 
 def _say(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
-def _print_problems(problems: list[str]) -> None:
-    for problem in problems[:_SHOWN]:
-        print(problem, file=sys.stderr)
-    if len(problems) > _SHOWN:
-        print(f"… and {len(problems) - _SHOWN:,} more.", file=sys.stderr)
+def _print_errors(errors: Iterable[LineProblem] | None) -> None:
+    shown = list(errors or [])
+    for error in shown:
+        print(LineError(error.line, error.column or "", error.message), file=sys.stderr)
+    if len(shown) == MOST_ERRORS:
+        print(f"… no more than {MOST_ERRORS} are told.", file=sys.stderr)

@@ -13,6 +13,7 @@ TrainingServiceError
 │   └── IdempotencyKeyReused     422
 ├── TooManyRequests              429
 └── DatabaseUnavailable          503
+    └── StatementEnded           503
 """
 
 
@@ -82,3 +83,7 @@ class TooManyRequests(TrainingServiceError):
 class DatabaseUnavailable(TrainingServiceError):
     """PostgreSQL cannot be reached, is overloaded, or gave up on the statement. Nothing can be said of a write that
     was under way when the connection broke: the client asks again with the same Idempotency-Key or id."""
+
+
+class StatementEnded(DatabaseUnavailable):
+    """PostgreSQL answers, and ended the statement: as a rule because it took longer than its limit."""

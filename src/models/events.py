@@ -207,15 +207,15 @@ class LoadMethod(BaseModel):
 class PersonalRecordPayload(BaseModel):
     """A record that an athlete set, in a training that was logged within a week, and that stood when this was stored.
 
-    A first performance is none. What a correction or a deletion changes of it later is not told. Later versions only
-    add optional fields: readers ignore what they do not know.
+    It is a moment and not a state: where a correction or a deletion ends the record later, that is not told. A first
+    performance is none. Later versions only add optional fields: readers ignore what they do not know.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     user_id: UUID
     version: Annotated[int, Field(ge=1)]
-    """Counts what was told of this record from 1, without a gap: a correction may have raised it."""
+    """Counts what was told of this record from 1, without a gap: a correction may have changed it."""
     record_id: UUID
     """The record: of this kind, of this exercise, in this training."""
     movement: str
@@ -225,9 +225,10 @@ class PersonalRecordPayload(BaseModel):
     at_weight_kg: float | None = None
     """The weight that the repetitions are at; only of `reps_at_weight`."""
     value: float
-    """Kilograms, repetitions, seconds, or the difficulty of a harder movement."""
+    """Kilograms, repetitions, seconds, or the difficulty of a harder movement. Rounded half up to 4 digits after the
+    point, as are `previous` and `at_weight_kg`."""
     previous: float
-    """The value that it beat."""
+    """The value that it beat; of `reps_at_weight` the most repetitions before at this weight or more."""
     training_id: UUID
     day: dt.date
     """The athlete's local day of the training."""
@@ -258,10 +259,10 @@ class PersonalRecordEvent(BaseModel):
 
 
 class LoadBandPayload(BaseModel):
-    """The band that an athlete's load is in now, where that is another than the one told last.
+    """The band that an athlete's load is in now, where that is another than before by the same measure.
 
-    It is looked at after each change of a training, and once on each local day. Later versions only add optional
-    fields: readers ignore what they do not know.
+    It is looked at after each change of a training, and once on each local day. That the load is judged by another
+    measure than before is no event. Later versions only add optional fields: readers ignore what they do not know.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
@@ -270,7 +271,8 @@ class LoadBandPayload(BaseModel):
     version: Annotated[int, Field(ge=1)]
     """Counts what was told of this user's load from 1, without a gap."""
     previous_band: Band | None = None
-    """What was told last; absent where that was none."""
+    """The band until now, by the same measure; absent where there was none. Where the measure has changed since the
+    last event, it is not the one that was told."""
     load_id: UUID
     """All that is told of one user's load."""
     day: dt.date
@@ -278,8 +280,8 @@ class LoadBandPayload(BaseModel):
     band: Band | None = None
     """Absent where there is none any more: no load in the last 28 days."""
     measure: Measure | None = None
-    """What is taken as load: the first of session RPE, system load, external load and time under tension that the
-    athlete logs."""
+    """What is taken as load: the first of session RPE, system load, external load and time under tension that is known
+    on 80 % of the days with a training among the 28 up to the last of them, or else the one known on most."""
     acwr: float | None = None
     """The ratio of acute to chronic load."""
     acute: float | None = None

@@ -131,6 +131,7 @@ TABLES: Mapping[str, Table] = {
             **_BEST,
             "rep_maxima": Kind.JSON,
             "relative_intensity": Kind.EXACT,
+            "logged_exercise": Kind.CODE,
             **_SOURCE,
         },
     ),

@@ -6,7 +6,15 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationInfo,
+)
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)", re.ASCII)
 _NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
@@ -52,6 +60,13 @@ def _in_range(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+def _not_before_first(value: date, info: ValidationInfo) -> date:
+    first = info.data.get("first")
+    if first is not None and value < first:
+        raise ValueError("must not lie before `from`")
+    return value
+
+
 def _four_places(value: float) -> float:
     # Within the bounds below a double holds these digits exactly as they were entered.
     if round(value, 4) != value:
@@ -77,6 +92,8 @@ Tempo = Annotated[str, StringConstraints(max_length=20, pattern=r"^([0-9]{1,3}|X
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 # Not strict: behind a BeforeValidator pydantic no longer knows that the text came from JSON.
 Day = Annotated[date, Field(strict=False), _dated("must be a date, like 2026-01-05")]
+# The last day of a range, whose first one is the field `first` before it.
+LastDay = Annotated[Day, AfterValidator(_not_before_first)]
 Moment = Annotated[
     AwareDatetime,
     Field(strict=False),

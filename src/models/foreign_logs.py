@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from models.sets import SetBody, Unit
 from models.trainings import ExerciseBody, Status, TrainingCreate
+from models.wording import messages
 
 MAX_BYTES = 5_000_000
 MAX_ROWS = 50_000
@@ -71,14 +72,17 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class ForeignLog:
-    """What a file holds: whole sessions in order of time, and the lines that cannot be read, in order of lines.
+    """What a file holds: whole sessions in order of time, and what is wrong with the others, in order of lines.
 
     A session with a wrong line is held back whole: half of it would count for less than was trained, and its
-    `source_id` would be taken for ever.
+    `source_id` would be taken for ever. So is one beside a line that can be given to no session, with an error at its
+    first line that names the other.
     """
 
     sessions: tuple[Session, ...]
     errors: tuple[LineError, ...]
+    error_lines: int
+    """Lines that cannot be read."""
     held_back: int
     """Sessions that errors keep out of `sessions`."""
 
@@ -175,21 +179,28 @@ class LogReader:
             raise ForeignFileError(f"The file is no export of {self.app}'s: it has no column {missing}.")
         groups: dict[tuple[dt.datetime, str], list[Row]] = {}
         # A row that can be given to no session is missing in the one before it, or in the one after it.
-        torn: set[tuple[dt.datetime, str]] = set()
+        torn: dict[tuple[dt.datetime, str], int] = {}  # and that row's line
         before: Row | None = None
-        lost = False
+        lost: int | None = None
         for row in self._rows():
-            if lost or row is None:
-                torn.update(beside.key for beside in (before, row) if beside is not None)
-            lost = row is None
+            if row is None:
+                lost = self._errors[-1].line
+            if lost is not None:
+                for beside in (before, row):
+                    if beside is not None:
+                        torn.setdefault(beside.key, lost)
             if row is not None:
                 groups.setdefault(row.key, []).append(row)
-                before = row
-        read = [(key, self._session(rows)) for key, rows in groups.items()]
-        sessions = [session for key, session in read if session is not None and key not in torn]
+                before, lost = row, None
+        read = [(key, session) for key, rows in groups.items() if (session := self._session(rows)) is not None]
+        error_lines = len({error.line for error in self._errors})
+        for key, session in read:
+            if key in torn:
+                self.fail(session.first_line, "", f"its session is left out: line {torn[key]} beside it is of none")
+        sessions = [session for key, session in read if key not in torn]
         sessions.sort(key=lambda session: (session.body.date, session.first_line))
         self._errors.sort(key=lambda error: error.line)
-        return ForeignLog(tuple(sessions), tuple(self._errors), len(groups) - len(sessions))
+        return ForeignLog(tuple(sessions), tuple(self._errors), error_lines, len(groups) - len(sessions))
 
     # What an app's reader says.
 
@@ -347,9 +358,8 @@ class LogReader:
         if isinstance(error, CellError):
             self.fail(line, error.title, str(error))
             return
-        for detail in error.errors(include_url=False, include_context=False, include_input=False):
-            field = str(detail["loc"][0]) if detail["loc"] else ""
-            self.fail(line, self.titles.get(field, ""), detail["msg"].removeprefix("Value error, "))
+        for place, message in messages(error):
+            self.fail(line, self.titles.get(str(place[0]) if place else "", ""), message)
 
 
 def is_number(text: str) -> bool:

@@ -2,12 +2,12 @@
 
 import datetime as dt
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from models.fields import Day
+from models.fields import Day, LastDay
 from models.load import Measure
 from models.load_reports import LoadFigures, LoadMethod
 from models.reports import Method
@@ -49,14 +49,8 @@ class LeaderboardQuery(AthletesQuery):
     """What is compared."""
     first: Annotated[Day | None, Field(alias="from")] = None
     """First local day of each athlete, inclusive."""
-    last: Annotated[Day | None, Field(alias="to")] = None
+    last: Annotated[LastDay | None, Field(alias="to")] = None
     """Last local day, inclusive."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.first and self.last and self.first > self.last:
-            raise ValueError("`from` must not lie after `to`")
-        return self
 
 
 class AthleteTotal(BaseModel):
@@ -102,7 +96,7 @@ class AthleteLoad(BaseModel):
 
     user_id: UUID
     measure: Measure | None = None
-    """The measure of these figures; absent, as they are, where the athlete has no load."""
+    """The measure of these figures; absent, as they are, where the athlete has no load of it."""
     latest: LoadFigures | None = None
     """The athlete's present day, in the zone of the latest training."""
 

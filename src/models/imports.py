@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.exercises import folded
 from models.fields import TimeZone
 from models.fitnotes import FitNotesReader
-from models.foreign_logs import ForeignFileError, ForeignLog, LineError, LogReader
+from models.foreign_logs import ForeignFileError, ForeignLog, LineError, LogReader, Session
 from models.hevy import HevyReader
 from models.sets import Unit
 from models.strong import StrongReader
@@ -89,7 +89,7 @@ class ImportPlan(BaseModel):
     sets: int
     reps: int
     held_back: int
-    """Sessions that are left out whole, since lines of theirs are wrong."""
+    """Sessions that are left out whole, since lines of theirs are wrong, or one beside them is of no session."""
     error_lines: int
     """Wrong lines of the file."""
     created: int
@@ -98,8 +98,12 @@ class ImportPlan(BaseModel):
     """Sessions that are there already."""
     conflicting: int
     """Sessions that are there with another content, which stays."""
+    refused: int
+    """Sessions that the service does not take: done in the future, or with an event that would be too large."""
+    overlapping: int
+    """Of `created`, those that begin in the minute of another training of the user's: perhaps the same, logged here."""
     errors: list[LineProblem]
-    """At most 100."""
+    """At most 100: of lines first, then of sessions that are refused."""
 
 
 class ImportDocument(BaseModel):
@@ -115,7 +119,7 @@ class ImportDocument(BaseModel):
     sessions: int
     """Sessions of the file that can be read."""
     held_back: int
-    """Sessions that are left out whole, since lines of theirs are wrong."""
+    """Sessions that are left out whole, since lines of theirs are wrong, or one beside them is of no session."""
     error_lines: int
     """Wrong lines of the file."""
     worked_off: int
@@ -127,7 +131,9 @@ class ImportDocument(BaseModel):
     conflicting: int
     """Sessions that are there with another content, which stays."""
     refused: int
-    """Sessions that the service does not take, as one whose event would be too large."""
+    """Sessions that the service does not take: done in the future, or with an event that would be too large."""
+    overlapping: int
+    """Of `created`, those that begin in the minute of a training that was there before the import."""
     undone: int
     """Trainings of it that the undo has deleted."""
     kept: int
@@ -179,7 +185,13 @@ def with_slugs(body: TrainingCreate, slugs: Mapping[str, str]) -> TrainingCreate
     return body.model_copy(update={"exercises": exercises})
 
 
+def session_error(session: Session, reason: object) -> dict[str, object]:
+    """What is wrong with a session that can be read: a `LineProblem` at its first line."""
+    story = f"{session.body.local_day()} {session.body.title or ''}".rstrip()
+    return error_fields(LineError(session.first_line, "", f"{story}: {reason}"))
+
+
 def error_fields(error: LineError) -> dict[str, object]:
-    """An error as JSON has it: an `LineProblem`."""
+    """An error as JSON has it: a `LineProblem`."""
     column = {"column": error.column} if error.column else {}
     return {"line": error.line, **column, "message": error.message}

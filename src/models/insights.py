@@ -60,15 +60,18 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """A user whose days have changed: the mark that says so, as it was read at the moment `now`.
+    """A user whose days have changed: the mark that says so, made at the moment `since` and read at `now`.
 
-    `trainings` are those with a new version since they were last looked at.
+    `trainings` are those with a new version since they were last looked at. `judged` is the measure by which the user's
+    load is judged; None where there is no load.
     """
 
     history: History
     touched: str
     trainings: frozenset[UUID]
+    since: dt.datetime
     now: dt.datetime
+    judged: Measure | None
 
 
 class LoadSeries(NamedTuple):
@@ -114,12 +117,16 @@ class SaidRecord(NamedTuple):
 
 
 class SaidBand(NamedTuple):
-    """A band to announce where it is another than the one that was announced last; as `SaidRecord`."""
+    """A band to announce where it is another than the one that is stored, by the same measure; as `SaidRecord`.
+
+    By another measure it is stored in silence: what changed is the yardstick, and not the load.
+    """
 
     event_id: UUID
     id: UUID
     day: dt.date
     band: Band | None
+    measure: Measure | None
     next_at: dt.datetime | None
     payload: str
 

@@ -13,8 +13,9 @@ class LoadQuery(RangeQuery):
     """Query parameters of a load report. Days after the athlete's present day have no items."""
 
     measure: Measure | None = None
-    """What is taken as the load of a day. By default the first of these of which the user has any: session RPE times
-    minutes, system load, external load, time under tension."""
+    """What is taken as the load of a day. By default the measure by which the load is judged: of session RPE times
+    minutes, system load, external load and time under tension the first that is known on 80 % of the days with a
+    training among the 28 up to the last of them, or else the one known on most of these days."""
     method: Ratio = Ratio.COUPLED
     """How acute and chronic load are set against each other."""
 
@@ -58,16 +59,33 @@ class LoadMethod(Method):
     name: Ratio
 
 
+class Judged(BaseModel):
+    """How well a measure is known on the days that the load is judged by: those with a completed training among the 28
+    up to the last of them."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    known_days: int
+    """On how many of them the measure is known: the system load, where that of every set is."""
+    days: int
+    """How many they are."""
+
+
 class LoadReport(Report):
     """The load of one user on every calendar day from the first training to the present day, oldest first."""
 
     measure: Measure | None = None
-    """The measure of these figures; absent where none was asked for and the user has no load of any."""
+    """The measure of these figures; absent where none was asked for and none is known on the days that the load is
+    judged by."""
+    judged: Judged | None = None
+    """How well that measure is known lately: the less, the less these figures tell. Absent where there is no measure or
+    no training."""
     measures: list[Measure]
     """The measures of which the user has any load."""
     unit: Annotated[str | None, Field(examples=["kg"])] = None
     """The unit of load, acute and chronic load, and strain."""
     first: Annotated[dt.date | None, Field(alias="from")] = None
+    """As asked; without that the first day of the items, where there are days before it that the answer leaves out."""
     last: Annotated[dt.date | None, Field(alias="to")] = None
     today: dt.date | None = None
     """The athlete's present day, in the zone of the latest training; absent where there is none."""

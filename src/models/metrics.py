@@ -43,10 +43,12 @@ class ExerciseVolume(NamedTuple):
     """The volume of one exercise of a training. `position` counts the training's exercises from 1.
 
     `exercise` is a movement of the catalogue, `own_exercise` one of the user's own: as logged, or else what the name
-    means to the user. `exercise_revision` is the revision of either; `category`, `family` and `difficulty` are that
-    revision's, None where no movement is known. `work` is in work units. `e1rm_kg` is the best e1RM, and the two after
-    it the set that it comes from; `rep_maxima` the sets that no other one dominates, the heaviest first, as the JSON
-    that PostgreSQL writes: `[[weight_kg, reps], …]`. All are None where no set gives them.
+    means to the user; `logged_exercise` as logged alone. `exercise_revision` is the revision of either; `category`,
+    `family` and `difficulty` are that revision's, None where no movement is known. `work` is in work units. `e1rm_kg`
+    is the best e1RM, and the two after it the set that it comes from; `rep_maxima` the sets that no other one
+    dominates, the heaviest first, as the JSON that PostgreSQL writes: `[[weight_kg, reps], …]`. All are None where no
+    set gives them. `volume` and `work` have all performed sets; the greatest weight and the figures
+    after `work` leave out warm-ups.
     """
 
     position: int
@@ -66,6 +68,7 @@ class ExerciseVolume(NamedTuple):
     longest_hold_seconds: Decimal | None = None
     rep_maxima: str | None = None
     relative_intensity: Decimal | None = None
+    logged_exercise: str | None = None
 
 
 class SessionVolume(NamedTuple):

@@ -1,10 +1,19 @@
 """The reports of personal records and of progress: what is asked, and the documents that answer."""
 
 import datetime as dt
-from typing import Annotated, Self
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from models.records import RecordKind
 from models.reports import Method, RangeQuery, Report, ReportQuery
@@ -53,10 +62,12 @@ class RecordItem(BaseModel):
     at_weight_kg: float | None = None
     """Of `reps_at_weight` the weight; negative is assistance."""
     value: float
+    """Rounded half up to 4 digits after the point, as are `previous` and `at_weight_kg`."""
     unit: Annotated[str, Field(examples=["kg"])]
     """Of the value: kg, reps, s, or the catalogue's difficulty."""
     previous: float | None = None
-    """The record before; absent where it is the first."""
+    """The record before; of `reps_at_weight` the most repetitions before at this weight or more. Absent where there is
+    none: a first performance."""
     training_id: UUID
     day: dt.date
     date: dt.datetime
@@ -74,14 +85,15 @@ class RecordsReport(Report):
 class ProgressQuery(RangeQuery):
     """Query parameters of the report of progress."""
 
-    movement: MovementKey | None = None
+    movement: Annotated[MovementKey | None, Field(validate_default=True)] = None
     """The movement whose days are asked for, by its key; without it the report says which movements there are."""
 
-    @model_validator(mode="after")
-    def _of_a_movement(self) -> Self:
-        if self.movement is None and (self.first or self.last):
-            raise ValueError("`from` and `to` need a `movement`")
-        return self
+    @field_validator("movement")
+    @classmethod
+    def _of_a_range(cls, movement: str | None, info: ValidationInfo) -> str | None:
+        if movement is None and (info.data.get("first") or info.data.get("last")):
+            raise ValueError("is required with `from` or `to`")
+        return movement
 
 
 class ProgressItem(BaseModel):
@@ -95,12 +107,14 @@ class ProgressItem(BaseModel):
     external_load_kg: float
     system_load_kg: float | None = None
     e1rm_kg: float | None = None
-    """The best estimate of the one-repetition maximum; for bodyweight movements the weight beside the body's own."""
+    """The best estimate of the one-repetition maximum, warm-ups excluded; for bodyweight movements the weight beside
+    the body's own."""
     e1rm_weight_kg: float | None = None
     """The weight of the set that the estimate is from; negative is assistance."""
     e1rm_reps: int | None = None
     """Its repetitions."""
     longest_hold_seconds: float | None = None
+    """Warm-ups excluded."""
 
 
 class MovementProgress(Report):

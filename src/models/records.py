@@ -26,7 +26,8 @@ class Performance(NamedTuple):
 
     `movement` is the movement's key: the slug of the catalogue's, else `own:` and the slug of the user's own, else
     `name:` and the folded name. `rep_maxima` are (kg, repetitions) of the sets that no other set dominates, the
-    heaviest first; weights are signed, assistance is negative.
+    heaviest first; weights are signed, assistance is negative. What is a sum has warm-ups, what is a best has none.
+    `logged` is the slug of the catalogue's that the training itself names, whatever the name means.
     """
 
     training_id: UUID
@@ -45,13 +46,14 @@ class Performance(NamedTuple):
     longest_hold_seconds: Decimal | None
     rep_maxima: Sequence[tuple[Decimal, int]]
     source_seq: int | None
+    logged: str | None = None
 
 
 class Record(NamedTuple):
     """One time that a record was set; in force where `superseded_on` is None.
 
-    `at_weight_kg` is 0 but for repetitions at a weight. `previous` is the value that it beat, None where there was
-    none. `superseded_on` is the local day on which it was beaten.
+    `at_weight_kg` is 0 but for repetitions at a weight. `previous` is the value that it beat (of these the most
+    before at that weight or more), None where there was none. `superseded_on` is the local day on which it was beaten.
     """
 
     movement: str

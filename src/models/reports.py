@@ -1,15 +1,29 @@
 """Reports of a user's metrics over REST: what is asked, and the documents that answer."""
 
 import datetime as dt
+import re
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from models.fields import Day
+from models.fields import Day, LastDay
 
-_AT_LEAST = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}:[1-9][0-9]{0,8}$"
+_VERSION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}:[1-9][0-9]{0,8}")
+
+
+def _version(value: str) -> str:
+    if not _VERSION.fullmatch(value):
+        raise ValueError("must be <training id>:<version>")
+    return value
+
+
+AtLeast = Annotated[
+    str,
+    AfterValidator(_version),
+    Field(examples=["0193f1a0-0000-7000-8000-000000000001:3"], json_schema_extra={"pattern": f"^{_VERSION.pattern}$"}),
+]
 
 
 class Period(StrEnum):
@@ -33,9 +47,7 @@ class ReportQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    at_least: Annotated[str, Field(pattern=_AT_LEAST, examples=["0193f1a0-0000-7000-8000-000000000001:3"])] | None = (
-        None
-    )
+    at_least: AtLeast | None = None
     """`<training>:<version>`, as a write answered it (the version is its ETag): the answer waits up to 2 s until this
     version is in the figures, and says in `stale` whether it still is not."""
 
@@ -53,14 +65,8 @@ class RangeQuery(ReportQuery):
 
     first: Annotated[Day | None, Field(alias="from")] = None
     """First local day, inclusive."""
-    last: Annotated[Day | None, Field(alias="to")] = None
+    last: Annotated[LastDay | None, Field(alias="to")] = None
     """Last local day, inclusive."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.first and self.last and self.first > self.last:
-            raise ValueError("`from` must not lie after `to`")
-        return self
 
 
 class VolumeQuery(RangeQuery):

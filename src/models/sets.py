@@ -32,7 +32,7 @@ class Side(StrEnum):
 
 
 class SetType(StrEnum):
-    """What a set was for. Warm-ups count in volume and repetitions, not in hard sets."""
+    """What a set was for. Warm-ups count in volume and repetitions, not in hard sets and records."""
 
     WORKING = "working"
     WARMUP = "warmup"

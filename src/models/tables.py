@@ -292,7 +292,7 @@ imports = sa.Table(
     sa.Column("error_lines", sa.Integer, nullable=False),
     *(
         sa.Column(name, sa.Integer, nullable=False, server_default=sa.text("0"))
-        for name in ("worked_off", "created", "unchanged", "conflicting", "refused", "undone", "kept")
+        for name in ("worked_off", "created", "unchanged", "conflicting", "refused", "overlapping", "undone", "kept")
     ),
     sa.Column("kept_trainings", pg.ARRAY(pg.UUID), nullable=False, server_default=sa.text("'{}'")),
     sa.Column("errors", pg.JSONB, nullable=False, server_default=sa.text("'[]'")),
@@ -312,6 +312,7 @@ load_bands = sa.Table(
     sa.Column("user_id", pg.UUID, primary_key=True),
     sa.Column("day", sa.Date, nullable=False),
     sa.Column("band", sa.Text),
+    sa.Column("measure", sa.Text),
     sa.Column("version", sa.Integer, nullable=False, server_default=sa.text("0")),
     _moment("next_at", default=False),
     sa.Index("load_bands_due", "next_at", postgresql_where=sa.text("next_at IS NOT NULL")),

@@ -13,7 +13,7 @@ import psycopg2
 import psycopg2.errors
 from psycopg2 import extensions, extras
 
-from models.errors import DatabaseUnavailable
+from models.errors import DatabaseUnavailable, StatementEnded
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, object] | Sequence[object]
@@ -274,7 +274,7 @@ class Database:
             # (aiopg/connection.py, Connection._poll; https://github.com/aio-libs/aiopg/issues/537).
             if task is not None and task.cancelling() > cancels:
                 raise
-            raise DatabaseUnavailable("PostgreSQL ended the statement before it was done.") from None
+            raise StatementEnded("PostgreSQL ended the statement before it was done.") from None
         except (TimeoutError, *_AWAY) as error:
             raise DatabaseUnavailable("PostgreSQL cannot be reached right now.") from error
 

@@ -57,9 +57,9 @@ async def read_leaderboard(database: Database, coach: Coach, query: LeaderboardQ
 
 
 async def read_loads(database: Database, coach: Coach, query: GroupLoadQuery) -> Loads:
-    """The latest load of the athletes of one page, by the query's measure or each athlete's first of `Measure`."""
-    measures = [*Measure] if query.measure is None else [query.measure]
-    ((rows, *more),) = await database.all(LOADS, _asked(coach, query) | {"measures": measures})
+    """The latest load of the athletes of one page, by the query's measure or the one by which each one's load is
+    judged."""
+    ((rows, *more),) = await database.all(LOADS, _asked(coach, query) | {"measure": query.measure})
     return Loads([(UUID(user_id), _latest(*load)) for user_id, *load in rows], *more)
 
 

@@ -53,9 +53,9 @@ FROM access a LEFT JOIN LATERAL (
     SELECT (now() AT TIME ZONE timezone)::date AS today FROM analytics.folded_trainings
     WHERE user_id = a.user_id AND counted ORDER BY day DESC, date DESC, training_id LIMIT 1
 ) t ON true LEFT JOIN LATERAL (
-    SELECT m.measure FROM unnest(%(measures)s::text[]) WITH ORDINALITY m (measure, place)
-    WHERE EXISTS (SELECT FROM analytics.daily_load e WHERE e.user_id = a.user_id AND e.measure = m.measure)
-    ORDER BY m.place LIMIT 1
+    SELECT %(measure)s::text AS measure WHERE %(measure)s IS NOT NULL
+    UNION ALL
+    SELECT j.measure FROM analytics.judged_measures j WHERE %(measure)s IS NULL AND j.user_id = a.user_id AND j.judged
 ) m ON true LEFT JOIN LATERAL (
     SELECT json_build_array({LOAD_FIGURES}) AS latest FROM analytics.daily_load d
     WHERE d.user_id = a.user_id AND d.measure = m.measure AND d.day <= t.today ORDER BY d.day DESC LIMIT 1

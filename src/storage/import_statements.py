@@ -4,9 +4,15 @@ from storage.training_statements import FIELDS, SOURCE_ID
 
 UNDER_WAY = "status IN ('queued', 'running', 'undoing')"
 
+# Those that are not done yet, and the age of the oldest in seconds; the index is of what is under way.
+BACKLOG = f"""
+SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 FROM imports
+WHERE {UNDER_WAY} AND status <> 'undoing'
+"""
+
 # As `storage.imports.Job` has them. What is told of a job in a list is without its last three.
 _COLUMNS = """id, status, format, timezone, unit, sessions, held_back, error_lines, worked_off, created, unchanged,
-       conflicting, refused, undone, kept, failure, created_at, finished_at"""
+       conflicting, refused, overlapping, undone, kept, failure, created_at, finished_at"""
 JOB = f"{_COLUMNS}, errors, kept_trainings"
 
 # One at a time, which the index keeps, and so many an hour. Without a row of `made` the others say why; where they say
@@ -39,11 +45,20 @@ WHERE user_id = %(user_id)s
 ORDER BY created_at DESC, id DESC LIMIT %(limit)s
 """
 
-# How many of the sessions are there, and how many of these as they are here, with the movements' slugs or without.
-COMPARE = """
-SELECT count(*), count(*) FILTER (WHERE t.digest IN (decode(i.digest, 'hex'), decode(i.plain, 'hex'), ''))
-FROM json_to_recordset(%(items)s::json) AS i(source_id text, digest text, plain text)
-JOIN trainings t ON t.user_id = %(user_id)s AND t.source_id = i.source_id
+# The minutes from `first` to `last` in which trainings begin that the user sees. Minutes are compared, since equality
+# can be hashed; the range narrows the index.
+_MINUTES = """SELECT date_trunc('minute', t.date, 'UTC') FROM trainings t
+    WHERE t.user_id = %(user_id)s AND t.deleted_at IS NULL AND NOT t.hidden
+      AND t.date >= date_trunc('minute', %(first)s::timestamptz, 'UTC')
+      AND t.date < date_trunc('minute', %(last)s::timestamptz, 'UTC') + interval '1 minute'"""
+
+# How many of the sessions are there, how many of these as they are here, with the movements' slugs or without, and how
+# many that are not there begin in the minute of a training.
+COMPARE = f"""
+SELECT count(t.id), count(*) FILTER (WHERE t.digest IN (decode(i.digest, 'hex'), decode(i.plain, 'hex'), '')),
+       count(*) FILTER (WHERE t.id IS NULL AND date_trunc('minute', i.date, 'UTC') IN ({_MINUTES}))
+FROM json_to_recordset(%(items)s::json) AS i(source_id text, date timestamptz, digest text, plain text)
+LEFT JOIN trainings t ON t.user_id = %(user_id)s AND t.source_id = i.source_id
 """
 
 # An undo takes back what is done or has failed, and no more than that.
@@ -77,8 +92,13 @@ RETURNING {JOB}, user_id, actor, request_id, file
 # Each step of a job asks for the lease: without a row it is another's now.
 _HELD = "user_id = %(user_id)s AND id = %(id)s AND lease = %(lease)s"
 
+# Its own trainings, which may begin at once too, are younger than the import.
 STEP = f"""
 UPDATE imports SET worked_off = %(worked_off)s, created = %(created)s, unchanged = %(unchanged)s,
+                   overlapping = overlapping + (
+                       SELECT count(*) FROM unnest(%(dates)s::timestamptz[]) AS date
+                       WHERE date_trunc('minute', date, 'UTC') IN (
+    {_MINUTES} AND t.created_at < imports.created_at)),
                    conflicting = %(conflicting)s, refused = %(refused)s, errors = %(errors)s::jsonb,
                    leased_until = now() + %(seconds)s * interval '1 second'
 WHERE {_HELD} AND status = 'running'

@@ -1,8 +1,8 @@
 """Imports: the jobs that bring logs of other apps in, the lease by which one worker has each, and their undo."""
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from models.imports import MOST_ERRORS, ImportForm, ImportStatus, LogFormat, err
 from models.sets import Unit
 from storage.database import Database, Row
 from storage.import_statements import (
+    BACKLOG,
     CLAIM,
     COMPARE,
     CREATE,
@@ -50,6 +51,7 @@ class Job:
     unchanged: int
     conflicting: int
     refused: int
+    overlapping: int
     undone: int
     kept: int
     failure: str | None
@@ -67,6 +69,8 @@ class Work:
     job: Job
     author: Author
     file: bytes
+    dates: list[dt.datetime] = field(default_factory=list)
+    """When the sessions of the step under way began that the import created."""
 
 
 class Imports:
@@ -99,7 +103,7 @@ class Imports:
             "request_id": author.request_id,
             "sessions": len(log.sessions),
             "held_back": log.held_back,
-            "error_lines": len({error.line for error in log.errors}),
+            "error_lines": log.error_lines,
             "errors": _json([error_fields(error) for error in log.errors[:MOST_ERRORS]]),
             "most": most,
         }
@@ -126,14 +130,21 @@ class Imports:
         parameters = {"user_id": user_id, "after_at": after_at, "after_id": after_id, "limit": limit}
         return [_job(row) for row in await self._database.all(LIST, parameters)]
 
-    async def compare(self, user_id: UUID, items: Sequence[dict[str, str | None]]) -> tuple[int, int]:
-        """How many of these sessions the user has already, and how many of these with the same content.
+    async def compare(self, user_id: UUID, items: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
+        """How many of these sessions the user has already, and how many of these with the same content; and how many
+        of the others begin in the minute of a training of the user's.
 
-        Each has its `source_id`, and the digests (hex) of its body with its movements' slugs (`digest`) and without
-        (`plain`).
+        Each has its `source_id`, its `date`, and the digests (hex) of its body with its movements' slugs (`digest`) and
+        without (`plain`). They are in order of time.
         """
-        ((there, same),) = await self._database.all(COMPARE, {"user_id": user_id, "items": _json(items)})
-        return there, same
+        parameters = {
+            "user_id": user_id,
+            "items": _json(items),
+            "first": items[0]["date"] if items else None,
+            "last": items[-1]["date"] if items else None,
+        }
+        ((there, same, overlapping),) = await self._database.all(COMPARE, parameters)
+        return there, same, overlapping
 
     async def undo(self, user_id: UUID, id_: UUID) -> Job:
         """Have the trainings that the import created deleted, by a worker; an import that was undone stays as it is.
@@ -154,6 +165,11 @@ class Imports:
                 raise Conflict(f"The import {under_way} is under way. Wait until it is done.")
         raise DatabaseUnavailable("Too many imports at once.")
 
+    async def backlog(self) -> tuple[int, float]:
+        """How many imports of all users wait or run, and the age of the oldest in seconds; 0 where there is none."""
+        ((number, age),) = await self._database.all(BACKLOG, {})
+        return number, age
+
     # What workers do.
 
     async def claim(self) -> Work | None:
@@ -165,7 +181,10 @@ class Imports:
         return Work(_job(job), Author(user_id, actor, request_id), b"" if file is None else bytes(file))
 
     async def step(self, work: Work) -> bool:
-        """Store how far the import is, and renew the lease. False: it is another's now."""
+        """Store how far the import is, count which of `work.dates` overlap, and renew the lease.
+
+        False: it is another's now.
+        """
         job = work.job
         parameters = {
             "worked_off": job.worked_off,
@@ -174,6 +193,9 @@ class Imports:
             "conflicting": job.conflicting,
             "refused": job.refused,
             "errors": _json(job.errors),
+            "dates": work.dates,
+            "first": min(work.dates, default=None),
+            "last": max(work.dates, default=None),
         }
         return await self._database.execute(STEP, self._held(work) | parameters) > 0
 

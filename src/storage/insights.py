@@ -5,6 +5,7 @@ import datetime as dt
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from storage.insights_statements import (
 from storage.volume_statements import SCHEMA
 
 _EXACT = json.JSONDecoder(parse_float=Decimal)
+MANY = 2000  # rows of a user, above which they are read by another thread: the loop has other work
 _ABSENT = dt.date.max  # of a measure without rows: all days lie before it
 
 
@@ -46,6 +48,7 @@ async def read_stale(
     until: UUID,
     limit: int,
     *,
+    enough: int,
     days_before: int,
     whole: Collection[UUID] = (),
     without: Mapping[UUID, str],
@@ -54,6 +57,7 @@ async def read_stale(
 ) -> list[Stale]:
     """At most `limit` marked users behind `after` up to `until`, in order, with what follows from their days.
 
+    Fewer come where these have `enough` trainings to look at, so that what is held does not grow with their history.
     With each come `days_before` days before what is to be computed; of the users in `whole` all days come. Those whose
     mark is the one in `without` are passed over. `now` stands for the database's clock. No lock is taken: who stores
     what follows asks that the mark is still the same.
@@ -62,6 +66,7 @@ async def read_stale(
         "after": after,
         "until": until,
         "limit": limit,
+        "enough": enough,
         "days_before": days_before,
         "whole": list(whole),
         "without": list(without),
@@ -70,27 +75,44 @@ async def read_stale(
     }
     found = []
     for row in await cursor.all(READ.replace("{schema}", schema), parameters):
-        found.append(_stale(row, whole=row[0] in whole))
-        await asyncio.sleep(0)  # each takes some milliseconds
+        read = partial(_stale, row, whole=row[0] in whole)
+        if max(len(rows or ()) for rows in row[-3:]) > MANY:
+            found.append(await asyncio.to_thread(read))
+        else:
+            found.append(read())
+            await asyncio.sleep(0)  # each takes some milliseconds
     return found
 
 
-async def write(database: Database, computed: Collection[Computed], *, topic: str, actor: str) -> Written:
+async def write(
+    database: Database,
+    computed: Collection[Computed],
+    *,
+    topic: str,
+    actor: str,
+    statement_timeout: float | None = None,
+) -> Written:
     """Store what was computed, remove the marks, and announce, in one statement.
 
-    Of a user whose mark is another by now nothing is stored, and of the others only rows that differ. Raises
-    `DatabaseUnavailable`; then nothing, or after a broken connection perhaps all, is stored.
+    Of a user whose mark is another by now nothing is stored, and of the others only rows that differ.
+    `statement_timeout` (seconds) replaces the pool's. Raises `DatabaseUnavailable`; then nothing, or after a broken
+    connection perhaps all, is stored.
     """
     said = [(of.stale.history.user_id, *record) for of in computed for record in of.records]
     bands = [(of.stale.history.user_id, *of.band) for of in computed if of.band is not None]
     parameters = {
-        **_rows(computed),
+        **await asyncio.to_thread(_rows, computed),
         **columns("s", SAID_TYPES, said),
         **columns("b", BAND_TYPES, bands),
         "topic": topic,
         "actor": actor,
     }
-    ((users, rows, announced),) = await database.all(ANNOUNCE.replace("{schema}", SCHEMA), parameters)
+    sql = ANNOUNCE.replace("{schema}", SCHEMA)
+    if statement_timeout is None:
+        ((users, rows, announced),) = await database.all(sql, parameters)
+    else:
+        async with database.transaction(statement_timeout=statement_timeout) as cursor:
+            ((users, rows, announced),) = await cursor.all(sql, parameters)
     return Written(users, rows, announced)
 
 
@@ -144,7 +166,8 @@ def _rows(computed: Iterable[Computed]) -> dict[str, str]:
 
 
 def _stale(row: Row, *, whole: bool) -> Stale:
-    user_id, touched, begin, trainings, now, first, last, measures, before, timezone, days, done, standing = row
+    user_id, touched, begin, trainings, since, now, first, last, measures, judged, *found = row
+    before, timezone, days, done, standing = found
     accepted: dict[UUID, Accepted] = {}
     history = History(
         user_id=user_id,
@@ -159,7 +182,7 @@ def _stale(row: Row, *, whole: bool) -> Stale:
         in_force=[_record(accepted, *given) for given in standing or ()],
         accepted=accepted,
     )
-    return Stale(history, touched, frozenset(trainings), now)
+    return Stale(history, touched, frozenset(trainings), since, now, None if judged is None else Measure(judged))
 
 
 def _state(day: str, acute: float, chronic: float, seq: int | None, at: str) -> LoadState:
@@ -177,7 +200,7 @@ def _accepted(seq: int | None, at: str) -> Accepted:
 
 def _performance(accepted: dict[UUID, Accepted], *given: Any) -> Performance:
     training_id, day, date, position, name, exercise, own_exercise, family, difficulty, *figures, seq, at = given
-    external, heaviest, e1rm, hold, maxima = figures
+    external, heaviest, e1rm, hold, maxima, logged = figures
     id_ = UUID(training_id)
     if id_ not in accepted:
         accepted[id_] = _accepted(seq, at)
@@ -198,6 +221,7 @@ def _performance(accepted: dict[UUID, Accepted], *given: Any) -> Performance:
         _decimal(hold),
         read_maxima(maxima),
         seq,
+        logged,
     )
 
 

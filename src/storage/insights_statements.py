@@ -60,22 +60,32 @@ SOURCE_OF = {
     Measure.TIME_UNDER_TENSION: "time_under_tension_seconds",
 }
 
-# Marks are read without a lock, some users at a time. `whole` are those of whom everything is to be computed anew.
+# Marks are read without a lock, some users at a time: not more of them than have so many trainings together, or one.
+# `whole` are those of whom everything is to be computed anew.
 # Floats pass as JSON's numbers, exactly; what is exact beyond that passes as text. Every row is looked up by its key:
 # see FOLD.
 READ = f"""
 WITH marked AS (
-    SELECT s.user_id, s.touched, s.from_day AS marked_day, s.trainings,
-           CASE WHEN s.user_id = ANY (%(whole)s::uuid[]) THEN '-infinity' ELSE s.from_day END AS from_day
-    FROM {{schema}}.stale_users s
-    WHERE s.user_id > %(after)s AND s.user_id <= %(until)s AND NOT EXISTS (
-        SELECT FROM unnest(%(without)s::uuid[], %(tried)s::xid8[]) w (user_id, touched)
-        WHERE w.user_id = s.user_id AND w.touched = s.touched
-    ) ORDER BY s.user_id LIMIT %(limit)s
+    SELECT * FROM (
+        SELECT s.*, sum(done.trainings) OVER (ORDER BY s.user_id) - done.trainings AS before FROM (
+            SELECT s.user_id, s.touched, s.from_day AS marked_day, s.trainings, s.since,
+                   CASE WHEN s.user_id = ANY (%(whole)s::uuid[]) THEN '-infinity' ELSE s.from_day END AS from_day
+            FROM {{schema}}.stale_users s
+            WHERE s.user_id > %(after)s AND s.user_id <= %(until)s AND NOT EXISTS (
+                SELECT FROM unnest(%(without)s::uuid[], %(tried)s::xid8[]) w (user_id, touched)
+                WHERE w.user_id = s.user_id AND w.touched = s.touched
+            ) ORDER BY s.user_id LIMIT %(limit)s
+        ) s CROSS JOIN LATERAL (
+            SELECT coalesce(sum(d.sessions), 0) AS trainings FROM {{schema}}.daily_volume d
+            WHERE d.user_id = s.user_id AND d.day >= s.from_day
+            OFFSET 0
+        ) done
+    ) s WHERE s.before < %(enough)s
 )
-SELECT m.user_id, m.touched::text, m.marked_day, m.trainings, coalesce(%(now)s::timestamptz, now()),
-       known.first, known.last, known.measures, prior.days, zone.timezone, days.days, done.performances,
-       standing.records
+SELECT m.user_id, m.touched::text, m.marked_day, m.trainings, m.since, coalesce(%(now)s::timestamptz, now()),
+       known.first, known.last, known.measures,
+       (SELECT j.measure FROM analytics.judged_measures j WHERE j.user_id = m.user_id AND j.judged),
+       prior.days, zone.timezone, days.days, done.performances, standing.records
 FROM marked m
 CROSS JOIN LATERAL (
     SELECT min(d.day) AS first, max(d.day) AS last,
@@ -109,7 +119,7 @@ CROSS JOIN LATERAL (
     SELECT json_agg(json_build_array(
         e.training_id, e.day, f.date, e.position, e.name, e.exercise, e.own_exercise, e.family, e.difficulty,
         e.external_load_kg::text, e.max_weight_kg::text, e.e1rm_kg::text, e.longest_hold_seconds::text,
-        e.rep_maxima::text, e.source_seq, e.updated_at
+        e.rep_maxima::text, e.logged_exercise, e.source_seq, e.updated_at
     )) AS performances
     FROM {{schema}}.folded_trainings f CROSS JOIN LATERAL (
         SELECT * FROM {{schema}}.exercise_volume e
@@ -146,6 +156,7 @@ BAND_TYPES = {
     "aggregate_id": "uuid",
     "day": "date",
     "band": "text",
+    "measure": "text",
     "next_at": "timestamptz",
     "payload": "text",
 }
@@ -219,37 +230,41 @@ _BAND_TOLD = _EVENT.format("j", "load_band_changed", "judged.version", _PREVIOUS
 _LOG = """INSERT INTO outbox (event_id, topic, aggregate_type, aggregate_id, version, event_type, user_id, actor,
                         payload, created_at)"""
 
-# What is announced goes into the log with the rows that it announces. What the log has said of the same record, of as
-# much or more, is not said again.
+# What is announced goes into the log with the rows that it announces. What the log has said last of the same record is
+# not said again. A band by another measure than before is stored and not said; that there is none any more is said.
 _ANNOUNCED = f""", said AS (
     {_LOG}
     SELECT s.event_id, %(topic)s, 'insight', s.aggregate_id, before.version + 1, 'personal_record', s.user_id,
            %(actor)s, {_RECORD_TOLD}, now()
     FROM unnest({parameters("s", SAID_TYPES)}) AS s ({names(SAID_TYPES)}) CROSS JOIN LATERAL (
         SELECT coalesce(max(o.version), 0) AS version,
-               max((o.payload::json #>> '{{payload,value}}')::numeric) AS value
+               (array_agg((o.payload::json #>> '{{payload,value}}')::numeric ORDER BY o.version DESC))[1] AS value
         FROM outbox o
         WHERE o.user_id = s.user_id AND o.aggregate_id = s.aggregate_id AND o.aggregate_type = 'insight'
         OFFSET 0
     ) before
-    WHERE s.user_id = ANY (ARRAY(SELECT user_id FROM mine)) AND (before.value IS NULL OR before.value < s.value)
+    WHERE s.user_id = ANY (ARRAY(SELECT user_id FROM mine)) AND before.value IS DISTINCT FROM s.value
     RETURNING 1
 ), judged AS (
-    INSERT INTO load_bands AS b (user_id, day, band, version, next_at)
-    SELECT j.user_id, j.day, j.band, (j.band IS NOT NULL)::integer, j.next_at
+    INSERT INTO load_bands AS b (user_id, day, band, measure, version, next_at)
+    SELECT j.user_id, j.day, j.band, j.measure, (j.band IS NOT NULL)::integer, j.next_at
     FROM unnest({parameters("b", BAND_TYPES)}) AS j ({names(BAND_TYPES)})
     WHERE j.user_id = ANY (ARRAY(SELECT user_id FROM mine))
     ON CONFLICT (user_id) DO UPDATE
-    SET day = excluded.day, band = excluded.band, next_at = excluded.next_at,
-        version = b.version + (b.band IS DISTINCT FROM excluded.band)::integer
-    WHERE (b.day, b.band, b.next_at) IS DISTINCT FROM (excluded.day, excluded.band, excluded.next_at)
-    RETURNING new.user_id, new.version, old.band AS previous_band, new.band IS DISTINCT FROM old.band AS changed
+    SET day = excluded.day, band = excluded.band, measure = excluded.measure, next_at = excluded.next_at,
+        version = b.version + (
+            b.band IS DISTINCT FROM excluded.band
+            AND (excluded.measure IS NULL OR excluded.measure IS NOT DISTINCT FROM b.measure)
+        )::integer
+    WHERE (b.day, b.band, b.measure, b.next_at)
+          IS DISTINCT FROM (excluded.day, excluded.band, excluded.measure, excluded.next_at)
+    RETURNING new.user_id, new.version, old.band AS previous_band, new.version > coalesce(old.version, 0) AS told
 ), banded AS (
     {_LOG}
     SELECT j.event_id, %(topic)s, 'insight', j.aggregate_id, judged.version, 'load_band_changed', j.user_id,
            %(actor)s, {_BAND_TOLD}, now()
     FROM judged JOIN unnest({parameters("b", BAND_TYPES)}) AS j ({names(BAND_TYPES)}) USING (user_id)
-    WHERE judged.changed
+    WHERE judged.told
     RETURNING 1
 )"""
 _COUNTS = """
@@ -264,11 +279,16 @@ ANNOUNCE = (
     _TABLES + _ANNOUNCED + _COUNTS.format(announced="(SELECT count(*) FROM said) + (SELECT count(*) FROM banded)")
 )
 
-# Whose local day has changed since their load was judged. A mark that is there has it judged anyhow.
+# Whose local day has changed since their load was judged. A mark that is there has it judged anyhow. Marks are made in
+# the order of users, here as by FOLD: neither waits for the other in a circle.
 JUDGE = """
 INSERT INTO analytics.stale_users (user_id, from_day, trainings)
-SELECT user_id, day + 1, '{}' FROM load_bands WHERE next_at <= coalesce(%(now)s::timestamptz, now())
-ORDER BY next_at LIMIT %(limit)s
+SELECT user_id, day + 1, '{}' FROM (
+    SELECT b.user_id, b.day FROM load_bands b
+    WHERE b.next_at <= coalesce(%(now)s::timestamptz, now())
+      AND NOT EXISTS (SELECT FROM analytics.stale_users s WHERE s.user_id = b.user_id)
+    ORDER BY b.next_at, b.user_id LIMIT %(limit)s
+) due ORDER BY user_id
 ON CONFLICT (user_id) DO NOTHING
 """
 

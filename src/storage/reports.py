@@ -44,8 +44,9 @@ class Overview(Items):
 class StoredLoad:
     """What is stored of a user's load by a measure.
 
-    `measures` are those of which the user has a load, in the order of `Measure`; `first` is the first stored day, None
-    where there is none, and `days` are the days that were asked for, as far as they are stored.
+    `measures` are those of which the user has a load, in the order of `Measure`. `judged` says on how many of the days
+    that the load is judged by (`days`) this measure is known (`known_days`); None where there are none. `first` is the
+    first stored day, None where there is none, and `days` are the days that were asked for, as far as they are stored.
     """
 
     measures: list[Measure]
@@ -53,6 +54,7 @@ class StoredLoad:
     today: dt.date | None
     as_of: str
     stale: bool | None
+    judged: dict[str, int] | None
     first: dt.date | None
     days: list[LoadDay]
 
@@ -82,15 +84,15 @@ async def read_overview(database: Database, user_id: UUID, query: ProgressQuery,
     return Overview(count, items, as_of, stale, today, [DayTotals._make(day) for day in days])
 
 
-async def read_load(database: Database, user_id: UUID, query: LoadQuery, *, before: int, limit: int) -> StoredLoad:
-    """The stored days of the query's range, at most `limit`, oldest first, by the measure that it names or the first of
-    `Measure` of which the user has a load.
+async def read_load(database: Database, user_id: UUID, query: LoadQuery, *, before: int, most: int) -> StoredLoad:
+    """The stored days of the query's range, oldest first, by the measure that it names or the one by which the
+    user's load is judged. Without `from` the range is the last `most` days; of a longer one the first are read.
 
     Where the range goes on after the last stored day, the last one and the `before` days before it are among them.
     """
-    asked = {"measure": query.measure, "measures": [*Measure], "before": before}
-    ((measures, measure, today, as_of, stale, first, days),) = await database.all(
-        LOAD, _range(user_id, query, limit) | asked
+    asked = {"measure": query.measure, "measures": [*Measure], "before": before, "back": most - 1}
+    ((measures, measure, today, as_of, stale, judged, first, days),) = await database.all(
+        LOAD, _range(user_id, query, most + before) | asked
     )
     return StoredLoad(
         [Measure(name) for name in measures],
@@ -98,6 +100,7 @@ async def read_load(database: Database, user_id: UUID, query: LoadQuery, *, befo
         today,
         as_of,
         stale,
+        judged,
         first,
         [load_day(day) for day in days or ()],
     )

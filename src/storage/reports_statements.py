@@ -107,10 +107,12 @@ VOLUME = {asked: _REPORT.format(items=items, freshness=_FOLDED) for asked, items
 _UNITS = """
 CASE kind WHEN 'reps_at_weight' THEN 'reps' WHEN 'hold_seconds' THEN 's' WHEN 'harder_movement' THEN 'difficulty'
           ELSE 'kg' END"""
+# A pound in kilograms has more digits than anybody reads; the stored value is exact.
 _RECORDS = f"""
 SELECT movement, name, exercise, own_exercise, kind,
-       CASE kind WHEN 'reps_at_weight' THEN trim_scale(at_weight_kg) END AS at_weight_kg, trim_scale(value) AS value,
-       {_UNITS} AS unit, trim_scale(previous) AS previous, training_id, day, rfc3339(date) AS date, superseded_on
+       CASE kind WHEN 'reps_at_weight' THEN trim_scale(round(at_weight_kg, 4)) END AS at_weight_kg,
+       trim_scale(round(value, 4)) AS value, {_UNITS} AS unit, trim_scale(round(previous, 4)) AS previous,
+       training_id, day, rfc3339(date) AS date, superseded_on
 FROM analytics.personal_records
 WHERE user_id = %(user_id)s AND (%(movement)s::text IS NULL OR movement = %(movement)s)
   AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(history)s OR superseded_on IS NULL)
@@ -161,20 +163,22 @@ WITH latest AS ({_LATEST}), measures AS (
         SELECT FROM analytics.daily_load l WHERE l.user_id = %(user_id)s AND l.measure = m.measure
     )
     ORDER BY place
+), known AS MATERIALIZED (
+    SELECT measure, known_days, days, judged FROM analytics.judged_measures WHERE user_id = %(user_id)s
 ), measure AS (
-    SELECT coalesce(%(measure)s::text, (SELECT measure FROM measures LIMIT 1)) AS measure
+    SELECT coalesce(%(measure)s::text, (SELECT measure FROM known WHERE judged)) AS measure
 ), stored AS (
     SELECT min(day) AS first, max(day) AS last FROM analytics.daily_load
     WHERE user_id = %(user_id)s AND measure = (SELECT measure FROM measure)
 ), wanted AS (
     SELECT first, last, until, CASE WHEN until > last THEN least(begin, last - %(before)s) ELSE begin END AS begin
     FROM (
-        SELECT first, last, greatest(coalesce(%(first)s::date, first), first) AS begin,
-               least(coalesce(%(last)s::date, today), today) AS until
-        FROM stored, latest
+        SELECT first, last, until, greatest(coalesce(%(first)s::date, until - %(back)s), first) AS begin
+        FROM stored, latest, LATERAL (SELECT least(coalesce(%(last)s::date, today), today) AS until) ends
     ) asked
 )
 SELECT ARRAY(SELECT measure FROM measures), (SELECT measure FROM measure), (SELECT today FROM latest), {_JUDGED},
+       (SELECT json_build_object('known_days', known_days, 'days', days) FROM known JOIN measure USING (measure)),
        (SELECT first FROM stored), (
            SELECT json_agg(json_build_array({LOAD_FIGURES}) ORDER BY day) FROM (
                SELECT {LOAD_FIGURES} FROM analytics.daily_load, wanted

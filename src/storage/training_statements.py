@@ -339,9 +339,18 @@ REOPEN = change(
     when="NOT current.deleted AND current.status = 'COMPLETED' AND current.recent",
     facts=", current.recent",
 )
+# An undone import gave the source id free. It is taken back, so that the import that comes again finds the training.
 RESTORE = change(
     "restore",
-    assign="deleted_at = NULL, ",
+    extra=(
+        "source",
+        """SELECT max(said.id) AS id FROM outbox o, LATERAL (
+        SELECT o.payload::json -> 'payload' ->> 'source_id' AS id
+    ) said
+    WHERE o.user_id = %(user_id)s AND o.aggregate_id = %(id)s AND o.version = 1 AND o.aggregate_type = 'training'
+      AND NOT EXISTS (SELECT FROM trainings t WHERE t.user_id = %(user_id)s AND t.source_id = said.id)""",
+    ),
+    assign="deleted_at = NULL, source_id = coalesce(t.source_id, source.id), ",
     also=", deleted_at >= now() - interval '30 days' AS recent",
     when="current.deleted AND current.recent",
     facts=", current.recent",

@@ -37,6 +37,7 @@ ATTEMPTS = 50  # each that is lost to contention was another write's success
 TAKEN = "A training with this `id` or `source_id` was created with another body."
 _REFUSED = "TS001"  # SQLSTATE of refuse_write()
 _WORKOUT = "trainings_workout_fkey"
+_SOURCE = "trainings_user_id_source_id_key"
 _UNNAMED = b"unnamed"  # not empty: that is a training whose creation is not known, and agrees with any
 
 
@@ -139,6 +140,18 @@ def identity(body: TrainingCreate) -> bytes:
     return _UNNAMED if body.id is None and body.source_id is None else body.digest()
 
 
+def checked_fields(body: TrainingBody, exercises: str) -> str:
+    """What `training_fields` makes of a body that is to be written now, whoever writes it.
+
+    Raises `Unprocessable` where its event would be too large, and where a training that is done lies in the future.
+    """
+    body.check_done(dt.datetime.now(dt.UTC))
+    fields = training_fields(body, exercises)
+    if len(fields.encode()) > MAX_EVENT_BYTES:
+        raise Unprocessable(f"The training's event would be larger than {MAX_EVENT_BYTES:,} bytes.")
+    return fields
+
+
 class Refused(Exception):
     """A write with an Idempotency-Key changed nothing, so nothing was kept. `reason` says how things stand."""
 
@@ -183,6 +196,10 @@ class TrainingWriter:
                 row = (await self.run(write, parameters, key))[0]
             except Refused as refused:
                 now = refused.reason
+            except psycopg2.errors.UniqueViolation as error:
+                if error.diag.constraint_name != _SOURCE:
+                    raise
+                continue  # the source id that it would take back was taken after its snapshot: the next one sees it
             else:
                 replayed = await self.replayed(row, author)
                 if replayed is not None:
@@ -270,12 +287,9 @@ class TrainingWriter:
         author.check_group(body.group_external_id)
         author.check_hidden(hidden=body.hidden)
         author.check_planned(body)
-        body.check_done(dt.datetime.now(dt.UTC))
         if isinstance(body, TrainingCreate):  # a PUT may send back the one that is stored, which nothing changes
             author.check_source(body.source_id)
-        fields = training_fields(body, exercises)
-        if len(fields.encode()) > MAX_EVENT_BYTES:
-            raise Unprocessable(f"The training's event would be larger than {MAX_EVENT_BYTES:,} bytes.")
+        fields = checked_fields(body, exercises)
         return self.event(author, id_, event_type) | {
             "status": body.status,
             "date": body.date,

@@ -166,6 +166,7 @@ class Trainings:
     ) -> Written:
         """Bring a deleted training back as it was, within 30 days by PostgreSQL's clock, as its next version.
 
+        The `source_id` that an undone import gave free comes back with it, where it is free still.
         `if_match` are the versions it may be at. Raises `NotFound`, `Conflict`, `PreconditionFailed` and
         `IdempotencyKeyReused`.
         """

@@ -59,6 +59,7 @@ EXERCISE_COLUMNS = {
     "longest_hold_seconds": "numeric",
     "rep_maxima": "jsonb",
     "relative_intensity": "numeric",
+    "logged_exercise": "text",
 }
 EXERCISE_KEY = {"user_id": "uuid", "training_id": "uuid"}
 NAME_COLUMNS = {
@@ -158,7 +159,7 @@ WITH outdated AS (
     INSERT INTO {{schema}}.stale_users AS s (user_id, from_day, trainings)
     SELECT user_id, min(least(CASE WHEN counted THEN day END, CASE WHEN was_counted THEN old_day END)),
            coalesce(array_agg(training_id) FILTER (WHERE risen), ARRAY[]::uuid[])
-    FROM won WHERE counted OR was_counted GROUP BY user_id
+    FROM won WHERE counted OR was_counted GROUP BY user_id ORDER BY user_id
     ON CONFLICT (user_id) DO UPDATE
     SET from_day = least(s.from_day, excluded.from_day), touched = excluded.touched,
         trainings = ARRAY(SELECT unnest(s.trainings) UNION SELECT unnest(excluded.trainings))

@@ -32,6 +32,8 @@ Every accepted change of a training is one record on `training_events`, every ac
 - The key is the user's id, so that one user's events stay in one partition of each topic, in order.
 - A record may come twice: `event_id` (header `ce_id`) is the same in every copy, and so are key, value and the other
   headers. Drop what you have seen, or keep the highest `version` of each training or workout, and of each name.
+- What `training_insights` tells was so when it was stored. It is a moment and not a state: nothing is taken back when a
+  later change ends a record. What stands is read over REST (`metrics/records`, `metrics/load`).
 - Between topics there is no order: a planned training names the workout, and its version, that it was made of.
 - Later versions only add optional fields: ignore what you do not know.
 - A record with the header `replay` was asked for by an operator; it is otherwise the same record again.
@@ -101,14 +103,17 @@ _CHANNELS = {
         {
             InsightEventType.PERSONAL_RECORD: (
                 "An athlete set a personal record, in a training that was logged within a week. First performances, "
-                "imported history, and what comes to stand when another training is corrected or deleted are not told."
+                "imported history, and what comes to stand when another training is corrected or deleted are not told. "
+                "Nor is it taken back when the record falls by a correction or a deletion: what stands is in "
+                "`metrics/records`."
             ),
             InsightEventType.LOAD_BAND_CHANGED: (
-                "An athlete's load is in another band than was told last. An indicator of load, and nothing more."
+                "An athlete's load is in another band than before, by the same measure; on a day with several changes "
+                "maybe more than once. An indicator of load, and nothing more."
             ),
         },
-        "What follows from trainings: personal records, and changes of the load's band.",
-        "record",
+        "What follows from trainings, told once, when it came about: personal records, and changes of the load's band.",
+        "record, or of the user's load",
         "publishTrainingInsights",
     ),
 }
@@ -126,7 +131,7 @@ def _headers(channel: _Channel) -> Schema:
             "ce_type": {"type": "string", "enum": list(channel.meaning), "description": "`event_type`."},
             "ce_source": {"const": "/training-service"},
             "ce_time": {"type": "string", "format": "date-time", "description": "When the change was stored."},
-            "ce_subject": {"type": "string", "format": "uuid", "description": f"The {channel.noun}'s id."},
+            "ce_subject": {"type": "string", "format": "uuid", "description": f"The id of the {channel.noun}."},
             "ce_sequence": {**_TEXT, "pattern": "^[0-9]+$", "description": "`version`."},
             "ce_logseq": {**_TEXT, "pattern": "^[0-9]+$", "description": "The event's place in the service's log."},
             "content-type": {"const": "application/json"},

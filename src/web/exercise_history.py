@@ -1,13 +1,13 @@
 """What an app shows while an exercise is logged: what was done of it before."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from models.errors import Unprocessable
 from models.exercise_history import ExerciseHistory, ExercisesAsked, LatestSessions
-from models.fields import Day
+from models.fields import Day, LastDay
 from storage.exercise_history import read_history, read_last
 from web import documents
 from web.routes import Answer, Call, Reply, Route
@@ -25,18 +25,12 @@ class ExerciseHistoryQuery(BaseModel):
 
     first: Annotated[Day | None, Field(alias="from")] = None
     """First local day, inclusive."""
-    last: Annotated[Day | None, Field(alias="to")] = None
+    last: Annotated[LastDay | None, Field(alias="to")] = None
     """Last local day, inclusive."""
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     """Most sessions on one page."""
     cursor: Annotated[str, Field(max_length=200), AfterValidator(documents.checked)] | None = None
     """`next_cursor` of the page before."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.first and self.last and self.first > self.last:
-            raise ValueError("`from` must not lie after `to`")
-        return self
 
 
 async def history(call: Call[None, ExerciseHistoryQuery]) -> Reply:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ValidationError
@@ -53,11 +54,12 @@ async def read_form(request: web.Request, model: type[BaseModel], most: int, pat
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise problems.invalid_body(error) from None
+        problem = problems.invalid_body(error)
+        raise replace(problem, detail=problem.detail.removeprefix("/")) from None  # a part's name, as in `invalid`
 
 
 def invalid(name: str, message: str) -> Problem:
-    """A part that is not as it must be."""
+    """A part that is not as it must be. The message ends without a full stop."""
     pointer = problems.pointer([name])
     return Problem(VALIDATION, f"{name}: {message}.", [{"pointer": pointer, "message": message}])
 

@@ -93,7 +93,8 @@ class _Snapshot:
         yield _counter("training_relay_batches", "Batches acknowledged by Kafka", relay.batches)
         yield _gauge("training_relay_last_batch", "Events in the last batch acknowledged by Kafka", relay.last_batch)
         agents = self._watch.agents()
-        yield _agents("partitions", "Partitions assigned", ((agent.name, agent.partitions) for agent in agents))
+        assigned = ((agent.name, agent.partitions) for agent in agents if agent.partitions is not None)
+        yield _agents("partitions", "Partitions assigned", assigned)
         lags = ((agent.name, agent.lag) for agent in agents if agent.lag is not None)
         yield _agents("lag", "Records not folded yet in the partitions assigned", lags)
         yield _agents(
@@ -131,6 +132,8 @@ def _backlog(backlog: Backlog) -> Iterator[Metric]:
     yield _gauge("training_outbox_months_ahead", "Partitions beyond this month's", backlog.months_ahead)
     yield _gauge("training_fold_lag_seconds", "Age of the oldest change not in all derived tables", backlog.fold_lag)
     yield _gauge("training_stale_users", "Users whose load and records are out of date", backlog.stale_users)
+    yield _gauge("training_imports", "Imports that wait or run", backlog.imports)
+    yield _gauge("training_imports_lag_seconds", "Age of the oldest import that waits or runs", backlog.imports_lag)
     yield _gauge("training_dead_letters", "Records that could not be decoded", backlog.dead_letters)
 
 

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
+from models.errors import UnknownExercise, Unprocessable
+from models.exercises import Catalogue
 from models.fields import moment
 from models.foreign_logs import MAX_BYTES, ForeignFileError, ForeignLog
 from models.imports import (
@@ -22,16 +25,20 @@ from models.imports import (
     detect,
     error_fields,
     read_log,
+    session_error,
     with_slugs,
 )
 from models.sets import known
+from models.trainings import TrainingCreate, exercises_json
 from storage.exercises import Exercises
 from storage.imports import Imports, Job
+from storage.training_writes import checked_fields
 from web import documents, forms, problems
 from web.routes import Answer, Call, Reply, Route
 
 PATH = "/api/v1/training/users/{userId}/imports"
 _FORM_BYTES = MAX_BYTES + 65_536  # the file, and what is said of it
+_ANY_ID = UUID(int=0)
 # One file is read at a time, beside the requests: a large one takes seconds.
 _READER = ThreadPoolExecutor(1, thread_name_prefix="import")
 
@@ -53,7 +60,7 @@ async def create(call: Call[ImportForm, None]) -> Reply:
     try:
         format_, log = await asyncio.get_running_loop().run_in_executor(_READER, _read, form)
     except ForeignFileError as error:
-        raise forms.invalid("file", str(error)) from None
+        raise forms.invalid("file", str(error).removesuffix(".")) from None
     if form.dry_run:
         return Reply(200, orjson.dumps(await _plan(call, format_, log)))
     job = await _imports(call).create(
@@ -100,21 +107,42 @@ def _read(form: ImportForm) -> tuple[LogFormat, ForeignLog]:
     return format_, read_log(form.file, format=format_, unit=form.unit, timezone=form.timezone)
 
 
-def _digests(log: ForeignLog, slugs: Mapping[str, str]) -> list[dict[str, str | None]]:
-    return [
-        {
-            "source_id": session.body.source_id,
-            "digest": with_slugs(session.body, slugs).digest().hex(),
-            "plain": session.body.digest().hex(),
-        }
-        for session in log.sessions
-    ]
+def _judge(
+    log: ForeignLog, slugs: Mapping[str, str], catalogue: Catalogue
+) -> tuple[list[dict[str, Any]], list[dict[str, object]]]:
+    """What is compared of the sessions that the import would take, and what is wrong with the others."""
+    items, refused = [], []
+    for session in log.sessions:
+        plain = session.body
+        body = with_slugs(plain, slugs)
+        try:
+            checked_fields(body, _exercises(body, plain, catalogue))
+        except Unprocessable as error:
+            refused.append(session_error(session, error))
+        else:
+            items.append(
+                {
+                    "source_id": plain.source_id,
+                    "date": moment(plain.date),
+                    "digest": body.digest().hex(),
+                    "plain": plain.digest().hex(),
+                }
+            )
+    return items, refused
+
+
+def _exercises(body: TrainingCreate, plain: TrainingCreate, catalogue: Catalogue) -> str:
+    """As they would be stored; the length of ids is what matters of them."""
+    try:
+        return exercises_json(_ANY_ID, body.exercises, catalogue)
+    except UnknownExercise:  # newer than what this worker knows of the catalogue
+        return exercises_json(_ANY_ID, plain.exercises, catalogue)
 
 
 async def _plan(call: Call[ImportForm, None], format_: LogFormat, log: ForeignLog) -> dict[str, Any]:
-    slugs = await Exercises(call.services.database).slugs()
-    items = await asyncio.get_running_loop().run_in_executor(_READER, _digests, log, slugs)
-    there, same = await _imports(call).compare(call.user_id, items)
+    slugs, catalogue = await Exercises(call.services.database).slugs(), await call.services.catalogue.get()
+    items, refused = await asyncio.get_running_loop().run_in_executor(_READER, _judge, log, slugs, catalogue)
+    there, same, overlapping = await _imports(call).compare(call.user_id, items)
     return {
         "format": format_,
         "timezone": call.body.timezone,
@@ -124,11 +152,13 @@ async def _plan(call: Call[ImportForm, None], format_: LogFormat, log: ForeignLo
         "sets": log.sets,
         "reps": log.reps,
         "held_back": log.held_back,
-        "error_lines": len({error.line for error in log.errors}),
-        "created": len(log.sessions) - there,
+        "error_lines": log.error_lines,
+        "created": len(items) - there,
         "unchanged": same,
         "conflicting": there - same,
-        "errors": [error_fields(error) for error in log.errors[:MOST_ERRORS]],
+        "refused": len(refused),
+        "overlapping": overlapping,
+        "errors": [*map(error_fields, log.errors[:MOST_ERRORS]), *refused][:MOST_ERRORS],
     }
 
 
@@ -157,6 +187,7 @@ def _document(job: Job) -> dict[str, Any]:
             "unchanged": job.unchanged,
             "conflicting": job.conflicting,
             "refused": job.refused,
+            "overlapping": job.overlapping,
             "undone": job.undone,
             "kept": job.kept,
             "kept_trainings": job.kept_trainings,
@@ -178,10 +209,12 @@ ROUTES = (
         description=(
             "An export of Strong, Hevy or FitNotes, which goes in as a job: `Location` tells how far it is. Each "
             "session of the file becomes a COMPLETED training whose `source_id` names it, so that importing a file "
-            "again creates what is new alone. Sessions with wrong lines are left out whole, and named. Names of "
-            "exercises that stand for movements of the catalogue get their slugs; others stay as they are. One import "
-            "of a user at a time. The file is kept until the import is done, and no longer. With `dry_run` it is read "
-            "and compared with what is there, and nothing is stored."
+            "again creates what is new alone. Sessions with wrong lines, or beside a line that is of none, are left "
+            "out whole, and named. Names of exercises that stand for movements of the catalogue get their slugs; "
+            "others stay as they are. A session whose `source_id` is new and that begins in the same minute as a "
+            "training which is there (logged here, say, and exported) is created too, and counted as `overlapping`: "
+            "`dry_run` tells before. One import of a user at a time. The file is kept until the import is done, and "
+            "no longer. With `dry_run` it is read and compared with what is there, and nothing is stored."
         ),
         tag="Imports",
         form=ImportForm,
@@ -221,8 +254,8 @@ ROUTES = (
         description=(
             "Has every training deleted that the import created and that was not changed since; the others are kept "
             "and named. The `source_id`s of the deleted ones are free again, so that the file can be imported in "
-            "another zone or unit. The import itself stays, as `undone`; a second undo changes nothing. 409 while it "
-            "is under way."
+            "another zone or unit; a training that is restored takes its own back where it is free. The import itself "
+            "stays, as `undone`; a second undo changes nothing. 409 while it is under way."
         ),
         tag="Imports",
         answers={

@@ -30,6 +30,7 @@ UNITS: Mapping[Measure, str] = {
 }
 
 _ENDS = ("from", "to")
+_LESS = {"from": "must be later", "to": "must be earlier", "history": "must be false"}  # of what is given
 
 
 class _Fresh(Protocol):
@@ -49,22 +50,22 @@ async def read_volume_report(call: Call[None, VolumeQuery]) -> Reply:
     query = call.query
     found = await _read(call, lambda database: read_volume(database, call.user_id, query, limit=MOST_ITEMS + 1))
     by = {} if query.by is None else {"by": query.by}
-    return _reply(call, found, {"period": query.period, **by, **_range(query)}, _items(found, *_ENDS), volume)
+    return _reply(call, found, {"period": query.period, **by, **_range(query)}, _items(query, found, *_ENDS), volume)
 
 
 async def read_load_report(call: Call[None, LoadQuery]) -> Reply:
     """GET /users/{userId}/metrics/load."""
     query, before = call.query, load.DAYS_BEFORE
-    limit = MOST_ITEMS + before + 1
-    found = await _read(call, lambda database: read_load(database, call.user_id, query, before=before, limit=limit))
+    found = await _read(call, lambda database: read_load(database, call.user_id, query, before=before, most=MOST_ITEMS))
+    begin, days = _days(found, query)
     measure = {} if found.measure is None else {"measure": found.measure, "unit": UNITS[found.measure]}
     today = {} if found.today is None else {"today": found.today}
-    items = [item(day, query.method) for day in _days(found, query)]
+    items = [item(day, query.method) for day in days]
     return _reply(
         call,
         found,
-        {**measure, "measures": found.measures, **_range(query), **today},
-        {"items": items},
+        {**measure, "measures": found.measures, **_known({"from": begin, "to": query.last}), **today},
+        {**_known({"judged": found.judged}), "items": items},
         load,
         name=query.method,
     )
@@ -74,7 +75,8 @@ async def read_records_report(call: Call[None, RecordsQuery]) -> Reply:
     """GET /users/{userId}/metrics/records."""
     query = call.query
     found = await _read(call, lambda database: read_records(database, call.user_id, query, limit=MOST_ITEMS + 1))
-    return _reply(call, found, {}, _items(found, "movement", "kind"), records)
+    beaten = ("history",) if query.history else ()
+    return _reply(call, found, {}, _items(query, found, "movement", "kind", *beaten), records)
 
 
 async def read_progress_report(call: Call[None, ProgressQuery]) -> Reply:
@@ -83,7 +85,7 @@ async def read_progress_report(call: Call[None, ProgressQuery]) -> Reply:
     if query.movement is None:
         return await _overview(call)
     found = await _read(call, lambda database: read_progress(database, call.user_id, query, limit=MOST_ITEMS + 1))
-    return _reply(call, found, {"movement": query.movement, **_range(query)}, _items(found, *_ENDS), volume)
+    return _reply(call, found, {"movement": query.movement, **_range(query)}, _items(query, found, *_ENDS), volume)
 
 
 async def _overview(call: Call[None, ProgressQuery]) -> Reply:
@@ -113,30 +115,38 @@ async def _read(call: Call[None, Any], read: Callable[[Database], Awaitable[Fres
     return await read(call.services.database)
 
 
-def _days(found: StoredLoad, query: LoadQuery) -> list[LoadDay]:
-    """The days of the query's range, up to the present one."""
+def _days(found: StoredLoad, query: LoadQuery) -> tuple[dt.date | None, list[LoadDay]]:
+    """The days of the query's range, up to the present one, and from when on, where something says that."""
+    asked = query.first
     if found.first is None or found.today is None:
-        return []
-    begin = max(query.first or found.first, found.first)
+        return asked, []
     until = min(query.last or found.today, found.today)
-    if (until - begin).days >= MOST_ITEMS:
-        raise _too_long(*_ENDS)
+    if until < found.first:
+        return asked, []
+    latest = until - dt.timedelta(MOST_ITEMS - 1)
+    begin = max(asked or latest, found.first)
+    if begin < latest:
+        raise _too_long(query, *_ENDS)
+    if asked is None and begin > found.first:
+        asked = begin
     if not found.days:
-        return []
-    return [day for day in days_until(found.days, found.first, until) if day.day >= begin]
+        return asked, []
+    return asked, [day for day in days_until(found.days, found.first, until) if day.day >= begin]
 
 
-def _items(found: Items, *narrowing: str) -> dict[str, object]:
+def _items(query: ReportQuery, found: Items, *narrowing: str) -> dict[str, object]:
     """The items, which are too many where these parameters have to make them fewer."""
     if found.count > MOST_ITEMS:
-        raise _too_long(*narrowing)
+        raise _too_long(query, *narrowing)
     return {"items": orjson.Fragment(found.json)}
 
 
-def _too_long(*narrowing: str) -> Problem:
-    message = f"must be given, so that the report has no more than {MOST_ITEMS} items"
-    faults = [{"parameter": name, "message": message} for name in narrowing]
-    return Problem(VALIDATION, "The report is too long.", faults)
+def _too_long(query: ReportQuery, *narrowing: str) -> Problem:
+    """The refusal of a report that has too many items; it names what would make them fewer."""
+    given = query.model_dump(by_alias=True, exclude_defaults=True)
+    wanted = {name: _LESS.get(name) if name in given else "must be given" for name in narrowing}
+    faults = [{"parameter": name, "message": message} for name, message in wanted.items() if message]
+    return Problem(VALIDATION, f"The report has more than {MOST_ITEMS} items.", faults)
 
 
 def _range(query: RangeQuery) -> dict[str, dt.date]:
@@ -194,10 +204,13 @@ ROUTES = (
         description=(
             "Every calendar day from the first completed training to the athlete's present day (in the zone of the "
             "latest training): its load, the acute load of 7 days and the chronic load of 28, and their ratio (ACWR) "
-            "by the method asked for. A day without a training has the load 0; `observed_days_28` says how many days "
-            "of the last 28 had one. Before the 28th day, and where the chronic load is 0, the ratio is null and "
-            "`reason` says why. `to` may lie in the future: there are no items beyond the present day. The band says "
-            "where the coupled ratio stands to the target zone; it is an indicator of load, and of nothing else."
+            "by the method asked for. `judged` says how well the measure is known lately. A day without a training has "
+            "the load 0; `observed_days_28` says how many days of the last 28 had one. Before the 28th day, and where "
+            "the chronic load is 0, the ratio is null and `reason` says why. `to` may lie in the future: there are no "
+            "items beyond the present day. The band says where the coupled ratio stands to the target zone; it is an "
+            "indicator of load, and of nothing else. An answer has at most "
+            f"{MOST_ITEMS} days: without `from` the last of them, and where there are more, the answer's `from` is the "
+            "first of these. What a `from` asks for beyond that is refused."
         ),
         tag="Metrics",
         scope="read",
@@ -214,7 +227,9 @@ ROUTES = (
             "The records that are in force, newest first; with `history=true` those, too, that were beaten since. A "
             "correction of a past training corrects the records. `reps_at_weight` are the repetitions that were a "
             "record at their weight (more repetitions with as much weight or more end it); `harder_movement` tells "
-            "when a harder movement of a family was done for the first time."
+            "when a harder movement of a family was done for the first time. Warm-ups set no record of weight, "
+            "repetitions, e1RM or hold. A weight of 0 is none, and neither is a positive weight of an exercise with "
+            "the word assisted in its name: that may be help."
         ),
         tag="Metrics",
         scope="read",
@@ -229,8 +244,8 @@ ROUTES = (
         summary="Read the progress of a movement, or which movements there are",
         description=(
             "With `movement` what was done of it on each local day, oldest first: sets, repetitions, loads, the best "
-            "e1RM with its set, the longest hold. Without it the streaks of training weeks, the milestones, and the "
-            "user's movements with their keys, the latest first."
+            "e1RM with its set, the longest hold; an unknown movement has none. Without it the streaks of training "
+            "weeks, the milestones, and the user's movements with their keys, the latest first."
         ),
         tag="Metrics",
         scope="read",

@@ -4,13 +4,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
 from analytics.adherence import adherence, adherence_to_plan
-from models.fields import Day
+from models.fields import Day, LastDay
 from models.sessions import SessionCreate, SessionDocument, SessionList, SessionPart
 from models.trainings import exercises_json
 from models.workouts import plan_json
@@ -32,14 +32,8 @@ class SessionQuery(BaseModel):
 
     first: Annotated[Day | None, Field(alias="from")] = None
     """First local day, inclusive."""
-    last: Annotated[Day | None, Field(alias="to")] = None
+    last: Annotated[LastDay | None, Field(alias="to")] = None
     """Last local day, inclusive."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.first and self.last and self.first > self.last:
-            raise ValueError("`from` must not lie after `to`")
-        return self
 
 
 async def create(call: Call[SessionCreate, None]) -> Reply:

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
 from models.errors import Unprocessable
-from models.fields import Day
+from models.fields import Day, LastDay
 from models.sets import Document
 from models.trainings import (
     Status,
@@ -36,19 +36,13 @@ class TrainingQuery(BaseModel):
 
     first: Annotated[Day | None, Field(alias="from")] = None
     """First local day, inclusive."""
-    last: Annotated[Day | None, Field(alias="to")] = None
+    last: Annotated[LastDay | None, Field(alias="to")] = None
     """Last local day, inclusive."""
     status: Status | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     """Most trainings on one page."""
     cursor: Annotated[str, Field(max_length=200), AfterValidator(documents.checked)] | None = None
     """`next_cursor` of the page before."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.first and self.last and self.first > self.last:
-            raise ValueError("`from` must not lie after `to`")
-        return self
 
 
 class HistoryQuery(BaseModel):

@@ -37,7 +37,7 @@ class AgentState:
     """One agent of this worker. Times are in seconds."""
 
     name: str
-    partitions: int = 0  # assigned to this worker
+    partitions: int | None = 0  # assigned to this worker; None: it reads no topic
     lag: int | None = None  # records of these not folded yet; None: unknown
     trouble: str | None = None  # why it folds nothing now
     folded: int = 0  # records since the start
@@ -56,6 +56,8 @@ class Backlog:
     stale_users: int = 0  # users whose load and records are to be computed anew
     leader: str | None = None  # who holds the relay's lease
     quarantined: int = 0  # aggregates that are held back
+    imports: int = 0  # of all users, that wait or run
+    imports_lag: float = 0.0  # age of the oldest of these, seconds
     dead_letters: int = 0  # events that could not be decoded
     epoch: int = 0
     months_ahead: int = 3  # partitions of the log beyond this month's

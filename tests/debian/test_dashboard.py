@@ -14,12 +14,10 @@ import pytest
 
 from agents.insights import InsightsFold
 from agents.volume import VolumeFold
-from commands.importer import Importer
-from models.sets import Unit
-from models.strong import read_strong
 from storage.database import Database
 from tests.support.athletes import TOPIC
 from tests.support.browser import Browser, chromium
+from tests.support.imports import import_file
 from tests.support.strong import strong_file
 from tests.support.web import NOWHERE, USER, Client, bearer, make_settings, serve, token
 from web.api import ALL_ROUTES
@@ -27,6 +25,7 @@ from web.watch import AgentState, Backlog, RelayState, Trouble, Watch
 
 METRICS = f"/api/v1/training/users/{USER}/metrics"
 STRANGER = "0193f1a0-0000-7000-8000-00000000000b"
+LATELY = "0193f1a0-0000-7000-8000-00000000000c"
 LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 EVIL = "<img src=x onerror='window.harmed = true'>"
 CHARTS = ("volume", "load", "progress", "calendar")
@@ -45,6 +44,13 @@ MOVEMENT = """
 return [...document.querySelectorAll("#movement option")].find((one) => one.textContent === arguments[0]).value
 """
 LENGTHS = "return document.querySelector(arguments[0]).data.map((trace) => trace.y.length)"
+# Cells of the table of records that stand beyond its edge.
+CUT_OFF = """
+const end = (node) => node.getBoundingClientRect().right;
+return [...document.querySelectorAll("#records :is(th, td)")]
+  .filter((cell) => cell.checkVisibility() && end(cell) > end(cell.closest(".scroll"))).map((cell) => cell.textContent);
+"""
+DASH = "\u2013"
 TEXTS = "return [...document.querySelectorAll(arguments[0])].map((node) => node.textContent)"
 
 
@@ -60,10 +66,8 @@ def address(client: Client) -> str:
 
 async def imported(client: Client, database: Database, data: bytes) -> None:
     """The log, and a training of an exercise whose name is markup, folded."""
-    log = read_strong(data, unit=Unit.KG, timezone="Europe/Berlin")
-    outcome = await Importer(address(client), token(), say=lambda _: None, progress=lambda: None).run(log.sessions)
-    assert outcome.complete
-    last = max(session.body.local_day() for session in log.sessions)
+    await import_file(client, database, data, "Europe/Berlin")
+    ((last,),) = await database.all("SELECT max(day) FROM trainings")
     evil = {
         "date": f"{last}T09:00:00+01:00",
         "timezone": "Europe/Berlin",
@@ -71,6 +75,25 @@ async def imported(client: Client, database: Database, data: bytes) -> None:
         "exercises": [{"name": EVIL, "sets": [{"weight": 60, "reps": 5}, {"weight": 62.5, "reps": 5}]}],
     }
     assert (await client.post("/api/v1/trainings", json=evil, headers=bearer())).status == 201
+    await VolumeFold(database, TOPIC).fold_log()
+    await InsightsFold(database, "training_insights").run_due()
+
+
+async def trained_lately(client: Client, database: Database) -> None:
+    """By another user: ten days ago after 40, and in a year that was mistyped."""
+    now = dt.datetime.now(dt.UTC)
+    squats = [{"weight": 60, "reps": 1}, {"weight": 40, "reps": 5}]
+    climb = {"name": "Squat", "exercise": "pistol-squat", "sets": [{"reps": 3}]}
+    for date in (now.replace(year=1926, day=1), now - dt.timedelta(40), now - dt.timedelta(10)):
+        body = {
+            "date": date.isoformat(),
+            "timezone": "Europe/Berlin",
+            "status": "COMPLETED",
+            "exercises": [{"name": "Squat (Barbell)", "sets": squats}, climb],
+        }
+        answer = await client.post("/api/v1/trainings", json=body, headers=bearer(LATELY))
+        assert answer.status == 201
+        squats = [{"weight": 60, "reps": 2}, {"weight": 50, "reps": 5}]
     await VolumeFold(database, TOPIC).fold_log()
     await InsightsFold(database, "training_insights").run_due()
 
@@ -96,6 +119,7 @@ def assert_for_everybody(browser: Browser, name: str) -> None:
         browser.until(f"{drawn}.length && {drawn}.every((text) => getComputedStyle(text).fill === arguments[0])", ink)
         browser.until(f"{fits}.every((svg) => Math.abs(svg.clientWidth - svg.closest('.chart').clientWidth) < 2)")
         browser.picture(f"{name}-{width}-{scheme}")
+        assert browser.run(CUT_OFF) == []
         assert browser.run("return document.documentElement.scrollWidth") == width
         assert browser.faint() == []
     assert browser.nameless() == []
@@ -112,6 +136,7 @@ def log(tmp_path: Path) -> bytes:
 async def test_a_log_is_drawn_and_stays_here(browser: Browser, db: Database, log: bytes) -> None:
     async with serve(ALL_ROUTES, database=db, settings=make_settings(events_topic=TOPIC)) as client:
         await imported(client, db, log)
+        await trained_lately(client, db)
         days = (await ask(client, "volume?period=day"))["items"]
         last = dt.date.fromisoformat(days[-1]["day"])
         weeks = (await ask(client, f"volume?period=week&by=category&from={last.replace(year=last.year - 1)}"))["items"]
@@ -120,6 +145,7 @@ async def test_a_log_is_drawn_and_stays_here(browser: Browser, db: Database, log
         await asyncio.to_thread(assert_for_everybody, browser, "dashboard")
         await asyncio.to_thread(walk, browser)
         await asyncio.to_thread(leave, browser, address(client))
+        await asyncio.to_thread(pause, browser)
 
 
 def draw(browser: Browser, base: str, days: list[Any], weeks: list[Any]) -> None:
@@ -212,6 +238,34 @@ def leave(browser: Browser, base: str) -> None:
     assert browser.errors() == []
 
 
+def pause(browser: Browser) -> None:
+    """Of a pause today is told, of a history that is too long the end; and records are told as people say them."""
+    browser.find("#forget").click()
+    enter(browser, token(LATELY))
+    browser.until(READY)
+    browser.choose("#range", "")
+    browser.until("document.querySelector('#load .chart').data?.[0].x.length > 4900")
+    today = browser.run(
+        "return new Date().toLocaleDateString('en-GB', {day: 'numeric', month: 'short', year: 'numeric'})"
+    )
+    words = browser.find("#load-summary").text
+    assert words.startswith(f"External load (kg) on {today}: acute load 0, chronic load "), words
+    assert "ratio 0, under the band" in words
+    assert "are counted, and not in the charts" in browser.find("#fresh").text
+    facts = dict(zip(browser.run(TEXTS, "#streaks dt"), browser.run(TEXTS, "#streaks dd"), strict=True))
+    assert facts["Trainings"] == "3"
+    cells = "#records tbody td"
+    for kind, record, before, heading in (
+        ("reps_at_weight", "5 reps at 50 kg", "1 rep", "Before, at this weight or more"),
+        ("harder_movement", "difficulty 6", DASH, "Before"),
+    ):
+        browser.choose("#kind", kind)
+        browser.until("document.querySelector(arguments[0]).textContent === arguments[1]", cells, record)
+        assert browser.run(TEXTS, cells)[1] == before
+        assert browser.run(TEXTS, "#records thead th")[2] == heading
+    assert browser.errors() == []
+
+
 async def test_what_fails_is_told_in_words(browser: Browser) -> None:
     async with serve(ALL_ROUTES) as client:  # PostgreSQL is away
         await asyncio.to_thread(fail, browser, address(client))
@@ -253,12 +307,15 @@ class Working(Watch):
 
     def __init__(self, database: Database) -> None:
         self.readings = 0
-        agents = ("volume", "naming")
+        agents = [("volume", 4), ("naming", 4), ("insights", None)]
         super().__init__(
             database,
             lag_limit=30,
             relay=lambda: RelayState("leader", 0.1, None, published=self.readings * 100, batches=self.readings),
-            agents=lambda: [AgentState(name, 4, lag=3, folded=self.readings * 50) for name in agents],
+            agents=lambda: [
+                AgentState(name, partitions, lag=partitions and 3, folded=self.readings * 50)
+                for name, partitions in agents
+            ],
             backlog=self._backlog,
         )
 
@@ -306,6 +363,7 @@ def operate(browser: Browser, base: str) -> None:
     )
     assert (state["Held in quarantine"], state["Dead letters"]) == ("1", "2")
     assert state["Memory"].endswith(" MiB")
+    assert state["Partitions by agent"] == "volume 4, naming 4"
     assert [text.split(":")[0] for text in browser.run(TEXTS, "#faults li")] == ["quarantine", "dead letters"]
     for chart, traces in (("throughput", 3), ("lag", 2), ("backlog", 3)):
         lengths = browser.run(LENGTHS, f"#{chart} .chart")

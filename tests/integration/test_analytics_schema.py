@@ -30,6 +30,7 @@ RELATIONS = [
     "weekly_muscle_sets",
     "monthly_volume",
     "daily_load",
+    "judged_measures",
     "personal_records",
     "stale_users",
     "sets",

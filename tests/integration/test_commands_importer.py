@@ -1,40 +1,48 @@
-"""`training import` against an API that is slow, away, cut off, or of another opinion."""
+"""`training import` with a service that is slow, away, cut off, or of another opinion."""
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
+import aiohttp
+import jwt
 import pytest
 from aiohttp import web
+from yarl import URL
 
 import cli
+from agents import imports as agent
+from commands import importer as command
 from commands.environment import CommandError
-from commands.importer import IN_FLIGHT, Importer, Outcome
+from commands.importer import ImportClient
 from embedded.process import LOOPBACK, free_port
-from models.foreign_logs import Session
-from models.sets import Unit
-from models.strong import read_strong
-from models.trainings import TrainingCreate
+from models.foreign_logs import MAX_BYTES, MAX_ROWS
+from models.imports import ImportDocument, ImportForm, ImportStatus
+from storage.database import Database
+from tests.support.imports import importer
+from tests.support.load import until
+from tests.support.strong import HEADER
+from tests.support.web import SECRET, USER, Client, bearer, make_settings, serve, token
+from web.api import ALL_ROUTES
+from web.imports import PATH
 
-HEADER = "Date,Workout Name,Duration,Exercise Name,Set Order,Weight,Reps,Distance,Seconds,Notes,Workout Notes,RPE\n"
-
-Trouble = Callable[[web.Request, TrainingCreate], Awaitable[web.Response | None]]
+IMPORTS = PATH.format(userId=USER)
 
 
-class Api:
-    """Stores what is posted, by `source_id`, as the service does; `trouble` may answer in its place."""
+class Front:
+    """Stands before the service. `faults` tells by the method of each request what becomes of it, in turn.
 
-    def __init__(self) -> None:
+    "503" and "cut" keep it from the service; "taken" lets it through and cuts the answer off, "half" within.
+    """
+
+    def __init__(self, target: URL) -> None:
         self.port = free_port()
-        self.stored: dict[str, TrainingCreate] = {}
-        self.names: dict[str, str] = {}
+        self.faults: dict[str, list[str]] = {}
         self.asked: list[str] = []
-        self.busy = 0
-        self.busiest = 0
-        self.trouble: Trouble | None = None
+        self._target = target
 
     @property
     def url(self) -> str:
@@ -42,9 +50,8 @@ class Api:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        app = web.Application()
-        app.router.add_post("/api/v1/trainings", self._create)
-        app.router.add_get("/api/v1/training/exercise-names", self._names)
+        app = web.Application(client_max_size=2 * MAX_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._pass)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, LOOPBACK, self.port).start()
@@ -53,245 +60,252 @@ class Api:
         finally:
             await runner.cleanup()
 
-    async def _names(self, request: web.Request) -> web.Response:
-        items = [{"name": name, "exercise": slug} for name, slug in self.names.items()]
-        return web.json_response({"items": items})
-
-    async def _create(self, request: web.Request) -> web.Response:
-        self.busy += 1
-        self.busiest = max(self.busiest, self.busy)
-        try:
-            body = TrainingCreate.model_validate_json(await request.read())
-            assert body.source_id is not None
-            self.asked.append(body.source_id)
-            await asyncio.sleep(0.001)
-            answer = await self.trouble(request, body) if self.trouble else None
-            return answer or self.store(body)
-        finally:
-            self.busy -= 1
-
-    def store(self, body: TrainingCreate) -> web.Response:
-        known = self.stored.setdefault(body.source_id or "", body)
-        if known.digest() != body.digest():
-            return problem(409, "A training with this source_id was created with another body.")
-        return web.json_response({}, status=201 if known is body else 200)
-
-
-def problem(status: int, detail: str, **more: Any) -> web.Response:
-    return web.json_response({"title": "x", "status": status, "detail": detail, **more}, status=status)
+    async def _pass(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.method)
+        faults = self.faults.get(request.method)
+        fault = faults.pop(0) if faults else ""
+        body = await request.read()
+        if fault.startswith("503"):
+            return problem(503, "Busy.", headers={"Retry-After": fault[4:]})
+        assert request.transport is not None
+        if fault == "cut":
+            request.transport.close()
+            return web.Response()
+        headers = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.request(request.method, self._target.join(request.rel_url), data=body, headers=headers) as answer,
+        ):
+            content = await answer.read()
+        if fault == "half":
+            request.transport.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 10\r\n\r\n{")
+        if fault in {"taken", "half"}:
+            request.transport.close()
+        return web.Response(status=answer.status, body=content, headers={"Content-Type": answer.content_type})
 
 
-def log(count: int) -> str:
+def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"status": status, "detail": detail}, status=status, headers=headers)
+
+
+def log(count: int) -> bytes:
     """`count` sessions of one set, the latest first."""
     rows = [f"2021-03-{day:02} 18:00:00,Legs,1h,Squat,1,100,5,0,0,,,\n" for day in range(count, 0, -1)]
-    return HEADER + "".join(rows)
-
-
-def sessions(count: int) -> tuple[Session, ...]:
-    return read_strong(log(count).encode(), unit=Unit.KG, timezone="UTC").sessions
+    return (HEADER + "".join(rows)).encode()
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no local stack has left its settings."""
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Short pauses, and no settings of a local stack."""
+    monkeypatch.setattr(agent, "LOOK", 0.05)
+    monkeypatch.setattr(command, "_FIRST_PAUSE", 0.05)
     monkeypatch.chdir(tmp_path)
 
 
-async def send(api: Api, count: int, said: list[str] | None = None, **options: Any) -> Outcome:
-    say = said.append if said is not None else pytest.fail
-    return await Importer(api.url, "token", say=say, progress=lambda: None, **options).run(sessions(count))
+@pytest.fixture
+async def service(db: Database) -> AsyncIterator[Client]:
+    """A server, and a worker of its imports."""
+    async with serve(ALL_ROUTES, database=db, settings=make_settings(imports_per_hour=6)) as client:
+        worker = importer(db)
+        worker.start()
+        yield client
+        await worker.stop()
 
 
-def counts(outcome: Outcome) -> tuple[int, int, int, int]:
-    return outcome.created, outcome.already_there, len(outcome.conflicts), len(outcome.failed)
+@pytest.fixture
+async def front(service: Client) -> Front:
+    return Front(service.make_url("/"))
 
 
-async def test_all_go_in_once_in_order_of_time_and_a_few_at_a_time() -> None:
-    api = Api()
-    async with api.serving():
-        assert counts(await send(api, 20)) == (20, 0, 0, 0)
-        assert api.asked == sorted(api.asked)
-        assert 1 < api.busiest <= IN_FLIGHT
-        assert counts(await send(api, 20)) == (0, 20, 0, 0)
-    assert len(api.stored) == 20
+async def bring(front: Front, file: bytes, said: list[str] | None = None) -> ImportDocument:
+    """Import a file; without `said`, it must not have to wait."""
+    async with ImportClient(front.url, token(), say=pytest.fail if said is None else said.append) as client:
+        return await client.finished(await client.start(ImportForm(file=file, timezone="Europe/Vienna")))
 
 
-async def test_it_waits_for_a_service_that_is_not_there_yet() -> None:
-    api = Api()
+async def under_way(service: Client, file: bytes, timezone: str) -> str:
+    """The id of an import that somebody else of the user's began."""
+    form = command._parts(ImportForm(file=file, timezone=timezone))
+    async with service.post(IMPORTS, data=form, headers=bearer()) as answer:
+        return str((await answer.json())["id"])
+
+
+async def imports(db: Database) -> list[Any]:
+    return await db.all("SELECT created, unchanged FROM imports ORDER BY created_at")
+
+
+@pytest.mark.parametrize("fault", ["", "503", "503 1", "cut", "taken", "half"])
+async def test_a_file_is_taken_once_whatever_becomes_of_the_answer(front: Front, db: Database, fault: str) -> None:
+    front.faults = {"POST": [fault], "GET": ["", "503", "cut", "half"]}
     said: list[str] = []
-    sending = asyncio.create_task(send(api, 5, said))
-    await asyncio.sleep(0.3)
-    assert not sending.done()
-    async with api.serving():
-        assert counts(await asyncio.wait_for(sending, 10)) == (5, 0, 0, 0)
-    assert len(said) == 2
-    assert said[0].startswith("The service is away (Cannot connect")
-    assert said[1] == "The service is back; going on."
-
-
-async def test_it_goes_on_after_the_service_was_away() -> None:
-    api = Api()
-    seen: set[str] = set()
-
-    async def falter(request: web.Request, body: TrainingCreate) -> web.Response | None:
-        """The first time a session is posted: 503, the connection cut before or after the commit, half an answer."""
-        if body.source_id in seen:
-            return None
-        seen.add(body.source_id or "")
-        fault = len(seen) % 4
-        if fault == 0:
-            return problem(503, "PostgreSQL cannot be reached right now.")
-        if fault == 1:
-            api.store(body)
-        assert request.transport is not None
-        if fault == 3:
-            request.transport.write(b"HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{")
-        request.transport.close()
-        return None if fault == 1 else problem(503, "nobody reads this")
-
-    api.trouble = falter
-    said: list[str] = []
-    async with api.serving():
-        outcome = await asyncio.wait_for(send(api, 12, said), 20)
-    assert counts(outcome) == (9, 3, 0, 0)  # three had been stored when the connection broke
-    assert outcome.complete
-    assert len(api.stored) == 12
-    assert said[0].startswith("The service is away")
+    async with front.serving():
+        job = await bring(front, log(12), said)
+    assert (job.status, job.created, job.worked_off) == (ImportStatus.DONE, 12, 12)
+    assert await imports(db) == [(12, 0)]
+    assert front.asked.count("POST") == (1 if fault in {"", "taken", "half"} else 2)
+    assert said[0].startswith("The service is away (")
     assert said[-1] == "The service is back; going on."
 
 
-async def test_a_retry_after_is_heeded() -> None:
-    api = Api()
-    times: list[float] = []
-
-    async def busy(request: web.Request, body: TrainingCreate) -> web.Response | None:
-        times.append(time.monotonic())
-        if len(times) > 1:
-            return None
-        answer = problem(503, "Busy.")
-        answer.headers["Retry-After"] = "1"
-        return answer
-
-    api.trouble = busy
-    async with api.serving():
-        await send(api, 1, [])
-    assert times[1] - times[0] >= 1
+async def test_it_waits_for_a_service_that_is_not_there_yet(front: Front) -> None:
+    said: list[str] = []
+    bringing = asyncio.create_task(bring(front, log(3), said))
+    await asyncio.sleep(0.2)
+    assert not bringing.done()
+    async with front.serving():
+        assert (await asyncio.wait_for(bringing, 10)).created == 3
+    assert len(said) == 2
+    assert said[0].startswith("The service is away (Cannot connect")
 
 
-async def test_exercises_carry_the_slug_that_their_name_stands_for() -> None:
-    api = Api()
-    api.names = {"squat": "barbell-back-squat"}
-    file = (log(1) + "2021-03-01 18:00:00,Legs,1h, SQUAT ,1,100,5,0,0,,,\n").replace("Legs,1h,Squat", "Legs,1h,Lunge")
-    imported = read_strong(file.encode(), unit=Unit.KG, timezone="UTC").sessions
-    async with api.serving():
-        for outcome in ((1, 0, 0, 0), (0, 1, 0, 0)):
-            importer = Importer(api.url, "token", say=pytest.fail, progress=lambda: None)
-            assert counts(await importer.run(imported)) == outcome
-    (stored,) = api.stored.values()
-    assert [(exercise.name, exercise.exercise) for exercise in stored.exercises] == [
-        ("Lunge", None),
-        ("SQUAT", "barbell-back-squat"),
-    ]
+@pytest.mark.parametrize("fault", ["", "503", "taken"])
+async def test_it_lets_another_import_end_first(
+    front: Front, service: Client, db: Database, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app's, that began just before: it is not taken for this one, even where the answer was lost."""
+    claim = agent.Imports.claim
+    monkeypatch.setattr(agent.Imports, "claim", lambda _: asyncio.sleep(0))
+    other = await under_way(service, log(2), "Asia/Tokyo")
+    front.faults = {"POST": [fault]}
+    said: list[str] = []
+    async with front.serving():
+        bringing = asyncio.create_task(bring(front, log(3), said))
+        await until(lambda: f"The import {other} is under way; waiting until it is done." in said, 20, "it waits")
+        monkeypatch.setattr(agent.Imports, "claim", claim)
+        job = await asyncio.wait_for(bringing, 20)
+    assert (str(job.id) != other, job.created, job.conflicting) == (True, 1, 2)  # another zone
+    assert await imports(db) == [(2, 0), (1, 0)]
 
 
-async def test_what_was_imported_before_names_were_known_is_there_already() -> None:
-    api = Api()
-    async with api.serving():
-        assert counts(await send(api, 3)) == (3, 0, 0, 0)
-        api.names = {"squat": "barbell-back-squat"}
-        assert counts(await send(api, 4)) == (1, 3, 0, 0)
-        api.stored["strong:2021-03-02T18:00:00:Legs"] = sessions(1)[0].body
-        assert counts(await send(api, 4)) == (0, 3, 1, 0)
-    assert [body.exercises[0].exercise for body in api.stored.values()] == [None, None, None, "barbell-back-squat"]
+async def test_it_goes_on_with_its_own_import_that_a_409_names(
+    front: Front, service: Client, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request was cut off, and heard after the service was asked what there is."""
+    late: list[str] = []
+    newest = ImportClient._newest
+
+    async def then(self: ImportClient) -> list[ImportDocument]:
+        found = await newest(self)
+        if front.asked.count("POST") == 1:
+            late.append(await under_way(service, log(5), "Europe/Vienna"))
+        return found
+
+    monkeypatch.setattr(agent, "LOOK", 60.0)
+    monkeypatch.setattr(ImportClient, "_newest", then)
+    front.faults = {"POST": ["cut"]}
+    async with front.serving():
+        bringing = asyncio.create_task(bring(front, log(5), []))
+        await until(lambda: front.asked.count("POST") == 2, 20, "it is sent again")
+        await importer(db).work_off()
+        job = await asyncio.wait_for(bringing, 20)
+    assert [str(job.id)] == late
+    assert await imports(db) == [(5, 0)]
 
 
-async def test_what_does_not_tell_the_names_is_no_training_service() -> None:
-    api = Api()
-    for broken in (web.Response(status=404), web.Response(text="<html>"), web.json_response([])):
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda: problem(401, "No."), "The service refuses the token: No."),
+        (lambda: problem(429, "Enough.", {"Retry-After": "3600"}), "Enough."),
+        (lambda: problem(422, "file: is bad."), "file: is bad."),
+        (lambda: problem(409, "Another one is under way."), "Another one is under way."),
+        (lambda: web.Response(status=404), "is no training service \\(status 404"),
+        (lambda: web.Response(text="<html>"), "is no training service \\(status 200"),
+        (lambda: web.json_response([]), "is no training service \\(status 200"),
+    ],
+)
+async def test_what_makes_going_on_pointless_ends_it(answer: Callable[[], web.Response], message: str) -> None:
+    front = Front(URL())
 
-        async def answer(_request: web.Request, broken: web.Response = broken) -> web.Response:
-            return broken
+    async def refuse(_request: web.Request) -> web.Response:
+        return answer()
 
-        api._names = answer  # type: ignore[method-assign]
-        async with api.serving():
-            with pytest.raises(CommandError, match="is no training service"):
-                await send(api, 2)
-    assert api.asked == []
-
-
-async def test_what_the_service_does_not_take_is_named_by_its_lines() -> None:
-    api = Api()
-
-    async def object_(request: web.Request, body: TrainingCreate) -> web.Response | None:
-        match body.local_day().day:
-            case 1:
-                return problem(422, "Not valid.", errors=[{"pointer": "/title", "message": "must be shorter"}])
-            case 2:
-                return web.Response(status=500, text="oh")
-            case _:
-                return None
-
-    api.trouble = object_
-    api.stored["strong:2021-03-03T18:00:00:Legs"] = sessions(4)[3].body
-    async with api.serving():
-        outcome = await send(api, 4)
-    assert counts(outcome) == (1, 0, 1, 2)
-    assert not outcome.complete
-    assert sorted(str(refusal) for refusal in (*outcome.failed, *outcome.conflicts)) == [
-        "lines 3–3 (2021-03-03 Legs): A training with this source_id was created with another body.",
-        "lines 4–4 (2021-03-02 Legs): status 500",
-        "lines 5–5 (2021-03-01 Legs): Not valid.; /title must be shorter",
-    ]
-
-
-@pytest.mark.parametrize(("status", "message"), [(401, "refuses the token: No."), (404, "is no training service")])
-async def test_what_makes_going_on_pointless_ends_it(status: int, message: str) -> None:
-    api = Api()
-
-    async def refuse(request: web.Request, body: TrainingCreate) -> web.Response:
-        return problem(status, "No.")
-
-    api.trouble = refuse
-    async with api.serving():
+    front._pass = refuse  # type: ignore[method-assign]
+    async with front.serving(), ImportClient(front.url, token(), say=pytest.fail) as client:
         with pytest.raises(CommandError, match=message):
-            await send(api, 20)
-    assert len(api.asked) <= 2 * IN_FLIGHT
-
-
-async def test_the_rate_is_kept() -> None:
-    api = Api()
-    async with api.serving():
-        began = time.monotonic()
-        await send(api, 11, rate=50)
-        assert time.monotonic() - began >= 10 / 50
+            await client.undo(uuid4())
 
 
 @pytest.mark.parametrize("api", ["127.0.0.1:8080", "ftp://host", "http://", "http://[::1"])
 def test_an_address_that_is_none(api: str) -> None:
     with pytest.raises(CommandError, match="is no address like"):
-        Importer(api, "token", say=print, progress=lambda: None)
+        ImportClient(api, token(), say=print)
 
 
-async def test_the_command_imports_and_imports_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    api = Api()
+@pytest.mark.parametrize("claims", [None, {}, {"userId": "me"}, {"userId": 7}, {"userId": None, "sub": str(USER)}])
+def test_a_token_that_names_nobody(claims: dict[str, object] | None) -> None:
+    """As the service judges it."""
+    given = "t" if claims is None else jwt.encode(claims, SECRET, algorithm="HS256")
+    with pytest.raises(CommandError, match="The token is none that names a user"):
+        ImportClient("http://127.0.0.1", given, say=print)
+
+
+async def run(*arguments: object) -> int:
+    return await asyncio.to_thread(cli.main, ["import", *map(str, arguments)])
+
+
+async def test_the_command_imports_again_and_undoes(
+    service: Client, db: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "strong.csv"
-    file.write_text(log(6))
-    command = ["import", "strong", str(file), "--timezone", "Europe/Vienna", "--api", api.url, "--token", "t"]
-    async with api.serving():
-        assert await asyncio.to_thread(cli.main, [*command, "--dry-run"]) == 0
-        assert api.asked == []
-        assert await asyncio.to_thread(cli.main, command) == 0
-        assert await asyncio.to_thread(cli.main, command) == 0
-        file.write_text(log(7).replace("100", "105", 1) + "2021-04-01 18:00:00,Legs,1h,Squat,1,x,5,0,0,,,\n")
-        assert await asyncio.to_thread(cli.main, command) == 1
-    said = capsys.readouterr()
-    assert said.out.count("6 trainings, 6 sets, 1 exercises, 30 repetitions; local time in Europe/Vienna.") == 3
-    assert "Dry run: nothing was sent." in said.out
-    assert "created 6, already there 0, in conflict 0, failed 0, held back 0" in said.out
-    assert "created 0, already there 6, in conflict 0, failed 0, held back 0" in said.out
-    assert "created 1, already there 6, in conflict 0, failed 0, held back 1" in said.out
-    assert "line 9, Weight: 'x' is no number" in said.err
-    assert [body.timezone for body in api.stored.values()] == ["Europe/Vienna"] * 7
+    file.write_bytes(log(6))
+    access = ("--api", service.make_url("/"), "--token", token())
+    arguments = ("strong", file, "--timezone", "Europe/Vienna", *access)
+    assert await run(*arguments, "--dry-run") == 0
+    assert await imports(db) == []
+    said = capsys.readouterr().out
+    assert "(strong): 6 trainings, 6 sets, 1 exercises, 30 repetitions; local time in Europe/Vienna." in said
+    assert "Dry run, nothing was stored: 6 to create, unchanged 0, conflicting 0, held back 0" in said
+    assert [await run(*arguments), await run(*arguments)] == [0, 0]
+    wrong = "2021-04-01 18:00:00,Legs,1h,Squat,1,x,5,0,0,,,\n"
+    file.write_text(log(7).decode().replace("100", "105", 2) + wrong)
+    assert [await run(*arguments, "--dry-run"), await run(*arguments)] == [1, 1]
+    told = capsys.readouterr()
+    assert "6 trainings; local time in Europe/Vienna. Import " in told.out
+    assert [line.split(" (")[0] for line in told.out.splitlines() if line.startswith(("created", "Dry"))] == [
+        "created 6, unchanged 0, conflicting 0, refused 0, held back 0",
+        "created 0, unchanged 6, conflicting 0, refused 0, held back 0",
+        "Dry run, nothing was stored: 1 to create, unchanged 5, conflicting 1, held back 1",
+        "created 1, unchanged 5, conflicting 1, refused 0, held back 1",
+    ]
+    assert told.err.count("line 9, Weight: 'x' is no number\n") == 2
+    assert "line 3: 2021-03-06 Legs: " in told.err
+    (first, _, _) = [id_ for (id_,) in await db.all("SELECT id FROM imports ORDER BY created_at")]
+    assert [await run("undo", first, *access), await run("undo", first, *access)] == [0, 0]
+    assert capsys.readouterr().out.count("\ndeleted 6, kept 0\n") == 2  # between what the service logs
+    assert await run("undo", uuid4(), *access) == 1
+    assert capsys.readouterr().err == "training: There is no such import.\n"
+
+
+async def test_an_undo_names_what_it_kept_and_waits_for_what_is_under_way(
+    service: Client, tmp_path: Path, db: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with ImportClient(str(service.make_url("/")), token(), say=pytest.fail) as client:
+        job = await client.finished(await client.start(ImportForm(file=log(2))))
+    ((changed, etag),) = await db.all("SELECT id, version FROM trainings ORDER BY date LIMIT 1")
+    headers = bearer() | {"If-Match": f'"{etag}"', "Content-Type": "application/json"}
+    body = {"date": "2021-03-01T18:00:00Z", "status": "COMPLETED", "title": "Legs and more"}
+    async with service.put(f"/api/v1/trainings/{changed}", json=body, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+    other = await under_way(service, log(9), "UTC")
+    assert await run("undo", job.id, "--api", service.make_url("/"), "--token", token()) == 1
+    told = capsys.readouterr()
+    assert told.out.endswith("\ndeleted 1, kept 1\n")
+    assert f"training {changed}: kept, since it was changed\n" in told.err
+    assert (await db.all("SELECT status FROM imports WHERE id = %s", [UUID(other)])) == [("done",)]
+
+
+async def test_an_import_that_failed_says_why(
+    service: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(agent.ImportWorker, "_import", fail)
+    file = tmp_path / "log.csv"
+    file.write_bytes(log(2))
+    assert await run("log", file, "--api", service.make_url("/"), "--token", token()) == 1
+    assert capsys.readouterr().err.endswith(f"training: {agent._FAULT}\n")
 
 
 HEVY = """\
@@ -303,35 +317,40 @@ FITNOTES = "Date,Exercise,Category,Weight,Weight Unit,Reps\n2021-03-01,Squat, lo
 
 @pytest.mark.parametrize("format_", ["strong", "hevy", "fitnotes"])
 async def test_the_command_finds_the_format_or_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], format_: str
+    service: Client, db: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], format_: str
 ) -> None:
-    api = Api()
     file = tmp_path / "log.csv"
-    file.write_text({"strong": log(1), "hevy": HEVY, "fitnotes": FITNOTES}[format_])
-    command = ["import", "log", str(file), "--api", api.url, "--token", "t"]
-    async with api.serving():
-        assert await asyncio.to_thread(cli.main, command) == 0
-        assert await asyncio.to_thread(cli.main, [*command, "--format", format_]) == 0
-        other = "hevy" if format_ == "strong" else "strong"
-        assert await asyncio.to_thread(cli.main, [*command, "--format", other]) == 1
+    file.write_text({"strong": log(1).decode(), "hevy": HEVY, "fitnotes": FITNOTES}[format_])
+    arguments = ("log", file, "--api", service.make_url("/"), "--token", token())
+    assert [await run(*arguments), await run(*arguments, "--format", format_)] == [0, 0]
+    other = "hevy" if format_ == "strong" else "strong"
+    assert await run(*arguments, "--format", other) == 1
     said = capsys.readouterr()
-    assert [f"created {made}, already there {1 - made}" in said.out for made in (1, 0)] == [True, True]
-    assert f"no export of {other.title()}'s" in said.err
-    (source_id,) = api.stored
+    assert [f"created {made}, unchanged {1 - made}" in said.out for made in (1, 0)] == [True, True]
+    assert said.err.startswith(f"training: file: The file is no export of {other.title()}'s: it has no column ")
+    ((source_id,),) = await db.all("SELECT source_id FROM trainings")
     assert source_id.startswith(f"{format_}:2021-03-01")
 
 
+@pytest.mark.filterwarnings("ignore:unread_data:DeprecationWarning")  # aiohttp's reader of parts warns of itself
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "cannot be read: No such file"), ("a,b\n", "no export of Strong's")]
+    ("content", "message"),
+    [
+        (None, "log.csv cannot be read: No such file or directory."),
+        (b"a,b\n", "training: file: The file is no export of Strong, Hevy or FitNotes: its header is none of theirs."),
+        (log(1) + log(1)[len(HEADER) :] * MAX_ROWS, "training: file: The file has more than 50,000 rows."),
+        (log(1).ljust(MAX_BYTES + 1), "file: The file has 5,000,001 bytes; at most 5,000,000 are read."),
+    ],
+    ids=["none", "another's", "large", "huge"],
 )
-def test_the_command_says_why_a_file_cannot_be_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, message: str
+async def test_the_command_says_why_a_file_is_not_taken(
+    service: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, message: str
 ) -> None:
-    file = tmp_path / "strong.csv"
+    file = tmp_path / "log.csv"
     if content is not None:
-        file.write_text(content)
-    assert cli.main(["import", "strong", str(file), "--dry-run"]) == 1
+        file.write_bytes(content)
+    assert await run("log", file, "--api", service.make_url("/"), "--token", token()) == 1
     error = capsys.readouterr().err
     assert error.startswith("training: ")
-    assert message in error
     assert error.count("\n") == 1
+    assert error.endswith(f"{message}\n")

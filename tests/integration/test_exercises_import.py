@@ -2,14 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
-from commands.importer import Importer
-from models.sets import Unit
-from models.strong import read_strong
 from storage.database import Database
-from tests.support.strong import log_file
-from tests.support.web import serve, token
+from tests.support.imports import import_file
+from tests.support.strong import log_file, totals
+from tests.support.web import serve
 from web.api import ALL_ROUTES
 
 _SHARE = """
@@ -21,15 +17,14 @@ LEFT JOIN exercises e ON e.slug = x.exercise AND e.revision = x.exercise_revisio
 
 
 async def test_nine_of_ten_imported_sets_have_a_category_and_muscles(db: Database, tmp_path: Path) -> None:
-    log = read_strong(log_file(tmp_path, sessions=30).read_bytes(), unit=Unit.KG, timezone="Europe/Berlin")
-    assert log.errors == ()
+    path = log_file(tmp_path, sessions=30)
+    file, expected = path.read_bytes(), totals(path)
+    sessions = len(expected["sessions"])
     async with serve(ALL_ROUTES, database=db) as client:
-        for created, there in ((len(log.sessions), 0), (0, len(log.sessions))):
-            importer = Importer(str(client.make_url("/")), token(), say=pytest.fail, progress=lambda: None)
-            outcome = await importer.run(log.sessions)
-            assert outcome.complete
-            assert (outcome.created, outcome.already_there) == (created, there)
-    assert await db.one("SELECT count(*) FROM training_sets") == (log.sets,)
+        for created, unchanged in ((sessions, 0), (0, sessions)):
+            job = await import_file(client, db, file, "Europe/Berlin")
+            assert (job["created"], job["unchanged"]) == (created, unchanged)
+    assert await db.one("SELECT count(*) FROM training_sets") == (expected["sets"],)
     row = await db.one(_SHARE)
     assert row is not None
     assert row[0] >= 0.9

@@ -94,7 +94,12 @@ async def test_who_may_export_what(client: Client) -> None:
     assert unknown.status == 404
     detail = (await unknown.json())["detail"]
     assert all(name in detail for name in TABLES)
-    for query, name in (("format=xml", "format"), ("changed_since=-1", "changed_since"), ("from=today", "from")):
+    for query, name in (
+        ("format=xml", "format"),
+        ("changed_since=-1", "changed_since"),
+        ("from=today", "from"),
+        ("from=2026-01-02&to=2026-01-01", "to"),
+    ):
         refused = await client.get(f"{PATH}/session_volume?{query}", headers=ANALYST)
         assert refused.status == 422
         assert (await refused.json())["errors"][0]["parameter"] == name

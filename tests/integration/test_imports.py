@@ -178,6 +178,47 @@ async def test_what_is_wrong_is_named_by_its_line(client: Client, db: Database) 
     assert (refusal["line"], "would be larger than" in refusal["message"]) == (4, True)
 
 
+async def test_a_dry_run_refuses_what_the_import_refuses(client: Client, db: Database) -> None:
+    user = Importer(client)
+    ahead = "2030-01-01 10:00:00,Ahead,1h,Squat,1,100,5,0,0,,,\n"
+    large = "".join(f"2022-01-01 10:00:00,Big,1h,Squat {i},1,100,5,0,0,{'x' * 9000},,\n" for i in range(110))
+    file = log(1) + ahead + large + log(3).removeprefix(HEADER) + "yesterday,Lost,1h,Squat,1,100,5,0,0,,,\n"
+    plan = await user.send(file, 200, dry_run="true")
+    job = await user.send(file)
+    await importer(db).work_off()
+    done = await user.read(job)
+    names = ("sessions", "created", "refused", "held_back", "error_lines")
+    assert [plan[name] for name in names] == [done[name] for name in names] == [4, 2, 2, 1, 1]
+    beside, lost, big, future = plan["errors"]
+    assert [beside, lost, big, future] == done["errors"]
+    assert (beside["line"], lost["line"], big["line"], future["line"]) == (2, 117, 4, 3)
+    assert "line 117 beside it" in beside["message"]
+    assert "would be larger than" in big["message"]
+    assert future["message"] == "2030-01-01 Ahead: must not lie more than 24 hours in the future"
+
+
+async def test_what_begins_with_another_training_is_counted(client: Client, db: Database) -> None:
+    """As the user's own log does that was exported and comes back. Sessions of the file overlap with none of it."""
+    user, trainings = Importer(client), User(client, USER)
+    await trainings.create(date="2021-03-02T18:00:59Z", status="COMPLETED")
+    for date in ("2021-03-03T18:01:00Z", "2021-03-03T17:59:59Z"):
+        await trainings.create(date=date)
+    gone = await trainings.create(date="2021-03-04T18:00:00Z")
+    assert (await trainings.ask("DELETE", f"/{gone['id']}")).status == 204
+    await User(client).create(date="2021-03-04T18:00:00Z")
+    file = log(25) + "2021-03-02 18:00:00,Arms,1h,Curl,1,10,5,0,0,,,\n2021-03-04 18:00:00,Arms,1h,Curl,1,10,5,0,0,,,\n"
+    plan = await user.send(file, 200, dry_run="true")
+    assert (plan["created"], plan["overlapping"]) == (27, 2)
+    job = await user.send(file)
+    assert job["overlapping"] == 0
+    await importer(db).work_off()
+    done = await user.read(job)
+    assert (done["created"], done["overlapping"]) == (27, 2)
+    plan, again = await user.send(file, 200, dry_run="true"), await user.send(file)
+    await importer(db).work_off()
+    assert (plan["overlapping"], (await user.read(again))["overlapping"]) == (0, 0)
+
+
 async def test_of_many_errors_the_first_are_told(client: Client, db: Database) -> None:
     user = Importer(client)
     job = await user.send(HEADER + "yesterday,Legs,1h,Squat,1,1,5,0,0,,,\n" * 300 + log(2).removeprefix(HEADER))
@@ -375,6 +416,61 @@ async def test_an_import_is_undone(client: Client, db: Database, monkeypatch: py
     assert counts(await user.read(again)) == [35, 33, 0, 2, 0]
 
 
+async def test_what_is_restored_after_an_undo_is_known_again(client: Client, db: Database) -> None:
+    user, trainings = Importer(client), User(client, USER)
+    job = await user.send(log(2))
+    await importer(db).work_off()
+    first, second = (await (await trainings.ask("GET", "")).json())["items"]
+    await user.undo(job)
+    await importer(db).work_off()
+    assert (await trainings.ask("POST", f"/{first['id']}/restore")).status == 200
+    assert (await trainings.assert_told(first["id"]))["source_id"] == first["source_id"]
+    again = await user.send(log(2))
+    await importer(db).work_off()
+    assert counts(await user.read(again)) == [2, 1, 1, 0, 0]
+    # The other's is taken now.
+    assert (await trainings.ask("POST", f"/{second['id']}/restore")).status == 200
+    assert "source_id" not in await trainings.assert_told(second["id"])
+
+
+async def test_a_restore_gives_way_to_who_takes_its_source_id(client: Client, db: Database) -> None:
+    """It was free when the restore looked."""
+    user, trainings = Importer(client), User(client, USER)
+    job = await user.send(log(1))
+    await importer(db).work_off()
+    (made,) = (await (await trainings.ask("GET", "")).json())["items"]
+    await user.undo(job)
+    await importer(db).work_off()
+    other = await trainings.create()
+
+    async def restore_waits() -> bool:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        return await db.one(f"{waiting} AND wait_event_type = 'Lock'") == (1,)
+
+    async with db.transaction() as taker:
+        await taker.execute("UPDATE trainings SET source_id = %s WHERE id = %s", [made["source_id"], other["id"]])
+        restoring = asyncio.create_task(trainings.ask("POST", f"/{made['id']}/restore"))
+        await until(restore_waits, 20, "the restore waits")
+    assert (await restoring).status == 200
+    assert "source_id" not in await trainings.assert_told(made["id"])
+
+
+async def test_what_waits_and_runs_is_counted(client: Client, db: Database) -> None:
+    user, imports = Importer(client), Imports(db, "training_events")
+    assert await imports.backlog() == (0, 0.0)
+    job = await user.send(log(1))
+    await db.execute("UPDATE imports SET created_at = created_at - interval '1 minute'")
+    await Importer(client, uuid4()).send(log(1))
+    number, age = await imports.backlog()
+    assert (number, 60 <= age < 120) == (2, True)
+    await imports.claim()
+    assert (await imports.backlog())[0] == 2
+    await db.execute("UPDATE imports SET leased_until = NULL")
+    await importer(db).work_off()
+    await user.undo(job)
+    assert await imports.backlog() == (0, 0.0)
+
+
 async def test_one_import_at_a_time_and_so_many_an_hour(client: Client, db: Database) -> None:
     user = Importer(client)
     job = await user.send(log(1))
@@ -444,6 +540,8 @@ async def test_a_wrong_part_is_named(client: Client) -> None:
         problem = await Importer(client).send(file, 422, **fields)
         assert [error["pointer"] for error in problem["errors"]] == [pointer]
         assert message in problem["errors"][0]["message"]
+        assert problem["detail"] == f"{pointer[1:]}: {problem['errors'][0]['message']}."
+        assert ".." not in problem["detail"]
 
 
 async def test_bodies_that_are_no_forms(client: Client) -> None:

@@ -40,6 +40,8 @@ async def test_a_job_outlives_the_worker_that_took_it(start_worker: Callable[...
         return bool((await ask(second, user, "GET", f"/{job['id']}"))["worked_off"] > worked_off)
 
     await until(goes_on, 30, "the next worker goes on")
+    async with aiohttp.request("GET", f"{second.url}/metrics") as answer:
+        assert "training_imports 1.0" in await answer.text()
     found = await ask(second, user, "GET", f"/{job['id']}")
     assert found["created"] == found["worked_off"]
 

@@ -69,7 +69,7 @@ def said(payload: dict[str, Any]) -> Said:
 async def standing(database: Database, user_id: UUID) -> list[Said]:
     """The records in force that may be announced: they beat another, and were logged within a week."""
     found = await database.all(
-        """SELECT training_id, movement, kind, at_weight_kg, value FROM analytics.personal_records
+        """SELECT training_id, movement, kind, round(at_weight_kg, 4), round(value, 4) FROM analytics.personal_records
         WHERE user_id = %s AND superseded_on IS NULL AND previous IS NOT NULL
           AND greatest(updated_at - date, date - updated_at) <= %s""",
         [user_id, LATE],
@@ -125,7 +125,6 @@ async def test_any_history_gives_what_a_rebuild_gives_and_announces_each_record_
     written: set[UUID] = set()  # and not folded yet
     marked: set[UUID] = set()
     told: Counter[Said] = Counter()
-    best: dict[tuple[object, ...], Decimal] = {}  # that was told of a record
     steps = [step for writes, then in rounds for step in (*writes, *((action, 0, None) for action in then))]
     for action, number, given_ in [*steps, ("fold", 0, None), ("insights", 0, None)]:
         if action == "create":
@@ -141,18 +140,14 @@ async def test_any_history_gives_what_a_rebuild_gives_and_announces_each_record_
             new = now - told
             told = now
             assert max(new.values(), default=1) == 1
-            # By its kind, weight and training: a name that is given later to a movement makes no new record of it.
-            expected: dict[tuple[object, ...], Decimal] = {}
-            for training, _, kind, weight, value in await standing(db, athlete.user_id):
-                key = training, kind, weight
-                if training in marked and value > best.get(key, Decimal("-Infinity")):
-                    expected[key] = max(value, expected.get(key, value))
-            found = {(training, kind, weight): value for training, _, kind, weight, value in new}
-            assert found.keys() <= {key[:3] for key in expected}
-            assert all(value <= expected[key] for key, value in found.items())
-            assert all(key in found for key in expected if key not in best)
-            for key, value in found.items():
-                best[key] = max(value, best.get(key, value))
+            # Without its movement: a name that is given later to a movement makes no new record of it.
+            expected = {
+                (training, *record)
+                for training, _, *record in await standing(db, athlete.user_id)
+                if training in marked
+            }
+            assert {(training, *record) for training, _, *record in new} <= expected
+            assert expected <= {(training, *record) for training, _, *record in told}
             marked.clear()
         elif action == "name":
             name = NAMES[number % len(NAMES)]
@@ -163,6 +158,10 @@ async def test_any_history_gives_what_a_rebuild_gives_and_announces_each_record_
             with suppress(NotFound, StatusConflict):
                 await (athlete.delete(training) if given_ is None else athlete.update(training, **given_))
                 written.add(training)
+    last: dict[str, float] = {}
+    for each in await announced(db, "personal_record"):
+        assert last.get(each["record_id"]) != each["value"]
+        last[each["record_id"]] = each["value"]
     seen = await verified(db)
     assert seen.differences == []
     assert seen.ok
@@ -172,7 +171,7 @@ async def lift(athlete: Athlete, weight: float, days: float = 0.1, **fields: Any
     return await athlete.create(date=ago(days), exercises=[squat(weight=weight)], **fields)
 
 
-async def test_a_record_is_told_once_and_again_when_a_correction_raises_it(
+async def test_a_record_is_told_once_and_again_when_a_correction_changes_it(
     db: Database, athlete: Athlete, volume: VolumeFold, insights: InsightsFold
 ) -> None:
     async def told() -> list[tuple[float, float, int]]:
@@ -185,32 +184,58 @@ async def test_a_record_is_told_once_and_again_when_a_correction_raises_it(
     assert await told() == []  # the first is none
     training = await lift(athlete, 110, 2)
     assert await told() == [(110, 100, 1)]
-    for weight, expected in ((110, 1), (105, 1), (110, 1), (120, 2), (120, 2)):
+    for weight, expected in ((110, 1), (1050, 2), (95, 2), (1050, 2), (120, 3), (120, 3)):
         await athlete.update(training, date=ago(2), exercises=[squat(weight=weight)], title=f"{weight}")
         assert len(await told()) == expected
-    assert (await told())[1:] == [(120, 100, 2)]
+    assert (await told())[1:] == [(1050, 100, 2), (120, 100, 3)]
     later = await lift(athlete, 130, 1)
-    assert (await told())[2:] == [(130, 120, 1)]
+    assert (await told())[3:] == [(130, 120, 1)]
     await athlete.delete(later)  # the one before stands again, and was told
-    assert len(await told()) == 3
+    assert len(await told()) == 4
     assert (await verify(db)).ok
     await lift(athlete, 140, 0.3)
     highest = await lift(athlete, 150, 0.2)
-    assert (await told())[3:] == [(150, 140, 1)]
+    assert (await told())[4:] == [(150, 140, 1)]
     await athlete.delete(highest)  # the one before stands, and is no news
-    assert len(await told()) == 4
+    assert len(await told()) == 5
     await athlete.delete(training)
-    assert len(await told()) == 4
+    assert len(await told()) == 5
     await lift(athlete, 130, 9)
     late = await lift(athlete, 200, 8)  # beats the one before it, and was logged too late to be news
-    assert len(await told()) == 4
+    assert len(await told()) == 5
     await athlete.update(late, date=ago(6), exercises=[squat(weight=200)])
-    assert (await told())[4:] == [(200, 130, 1)]
+    assert (await told())[5:] == [(200, 130, 1)]
     assert (await verify(db)).ok
     before = await announced(db)
     await volume.fold_records(await published(db))
     assert await insights.run_due() == 0
     assert await announced(db) == before
+
+
+async def test_what_an_app_wrote_of_assistance_and_of_pounds_is_told_right(
+    db: Database, athlete: Athlete, volume: VolumeFold, insights: InsightsFold
+) -> None:
+    """Strong has assistance as a positive weight, of which more is no record; pounds are told with four digits."""
+    pull_up = {"name": "Pull Up (Assisted)"}
+    for days, assistance, pounds in ((2, 20, 215), (1, 45, 225)):
+        assisted = [pull_up | {"exercise": slug} for slug in ("machine-assisted-pull-up", "pull-up")]
+        lifted = {"name": "Squat", "sets": [{"weight": pounds, "unit": "lb", "reps": 5}]}
+        done = [one | {"sets": [{"weight": assistance, "reps": 8}]} for one in (pull_up, *assisted)]
+        await athlete.create(date=ago(days), exercises=[*done, lifted], bodyweight_kg=80)
+    await volume.fold_log()
+    await insights.run_due()
+    told = await announced(db, "personal_record")
+    assert {(each["kind"], each["movement"], each["value"], each["previous"]) for each in told} == {
+        ("weight", "name:squat", 102.0583, 97.5224),
+        ("e1rm", "name:squat", 119.068, 113.7761),
+        ("session_volume", "name:squat", 510.2914, 487.6118),
+    }
+    kinds = "SELECT DISTINCT kind FROM analytics.personal_records WHERE movement <> 'name:squat'"
+    assert await db.all(kinds) == [("harder_movement",)]
+    assert await db.one("SELECT sum(external_load_kg) FROM analytics.exercise_volume WHERE name <> 'Squat'") == (
+        3 * 8 * (20 + 45),
+    )
+    assert (await verified(db)).ok
 
 
 async def test_a_measure_that_is_logged_later_has_all_days(
@@ -256,6 +281,29 @@ async def test_a_name_that_is_given_later_tells_nothing(
     assert await insights.run_due() == 1
     assert await announced(db, "personal_record") == before
     assert (await verified(db)).ok
+
+
+async def test_a_record_is_the_same_by_another_name_of_its_movement(
+    db: Database, athlete: Athlete, volume: VolumeFold, insights: InsightsFold
+) -> None:
+    async def lifted(name: str, slug: str = "knee-push-up") -> list[tuple[float, str]]:
+        exercise = squat(weight=120) | {"name": name, "exercise": slug}
+        await athlete.update(training, date=ago(1), exercises=[exercise])
+        await volume.fold_log()
+        await insights.run_due()
+        payloads = await announced(db, "personal_record")
+        return [(each["value"], each["name"]) for each in payloads if each["kind"] == "weight"]
+
+    for slug in SLUGS:
+        await athlete.create(date=ago(3), exercises=[squat(weight=100) | {"exercise": slug}])
+    training = await athlete.create(date=ago(1), exercises=[])
+    assert await lifted("Lift") == [(120, "Lift")]
+    assert await lifted("Lifts") == [(120, "Lift")]
+    await Namer(db, athlete).means("lifting", SLUGS[1])  # what a name means says nothing of what was logged
+    await volume.naming.fold_log()
+    assert await lifted("lifting") == [(120, "Lift")]
+    assert await lifted("lifting", SLUGS[1]) == [(120, "Lift"), (120, "lifting")]
+    assert (await verify(db)).ok
 
 
 async def test_the_band_is_judged_with_each_change_and_once_a_day(

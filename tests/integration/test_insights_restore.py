@@ -64,7 +64,8 @@ async def test_what_was_announced_is_not_announced_again(
     await lost.relay.relay.drain()
     expected = await told(lost)
     assert ("weight", 2, 115) in expected
-    bands = await lost.database.all("SELECT band, version FROM load_bands")
+    bands = await lost.database.all("SELECT band, measure, version FROM load_bands")
+    assert bands[0][1] == "session_rpe"
     await lost.close()
 
     now = await places.at(backup)
@@ -77,7 +78,7 @@ async def test_what_was_announced_is_not_announced_again(
     await now.relay.relay.drain()
 
     assert await told(now) == expected
-    assert await now.database.all("SELECT band, version FROM load_bands") == bands
+    assert await now.database.all("SELECT band, measure, version FROM load_bands") == bands
     assert (await verify(now.database)).ok
     log = read_log(now.owner, INSIGHTS)
     assert compare(log, places.insights.records).violations == ()

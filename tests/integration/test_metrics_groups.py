@@ -81,7 +81,13 @@ async def test_load_is_each_athletes_own_present_day(db: Database, client: Clien
     lately, rested, never = await join(client, 3)
     await train(lately, 40, 33, 20, 9, 2, session_rpe=7, duration_seconds=3600)
     await train(rested, 90, 80)
+    await train(rested, 85, session_rpe=7, duration_seconds=3600)
     await settle(db)
+    assert [item.get("measure") for item in (await read(coach, "load"))["items"]] == [
+        "session_rpe",
+        "external_load",
+        None,
+    ]
     for measure in ("", "?measure=external_load"):
         found = await read(coach, "load", measure)
         for person, item in zip((lately, rested), found["items"], strict=False):
@@ -131,5 +137,7 @@ async def test_only_who_lets_the_group_read_is_read_and_each_is_told(
     for stranger in (Person(client, coach_of=["else"]), Person(client, groups=["team"]), Person(client, uuid4())):
         assert (await stranger.ask("GET", f"{GROUP}/{name}")).status == 404
     assert (await coach.ask("GET", f"{GROUP}/{name}?limit=501")).status == 422
+    backwards = await coach.ask("GET", f"{GROUP}/leaderboard?from=2026-01-02&to=2026-01-01")
+    assert [fault["parameter"] for fault in (await backwards.json())["errors"]] == ["to"]
     assert [len(await person.accesses()) for person in (one, two)] == [2, 1]
     assert (await read(Person(client, coach_of=["nobody's", "team"]), name, f"?cursor={two.user_id}"))["items"] == []

@@ -109,12 +109,12 @@ async def test_today_is_where_the_latest_training_was(
     assert found["items"][-1]["day"] == found["today"]
 
 
-async def test_the_measure_is_the_one_asked_for_or_the_first_that_there_is(
+async def test_the_measure_is_the_one_asked_for_or_the_one_that_is_known(
     db: Database, client: Client, athlete: Athlete
 ) -> None:
     nothing = await load(client, athlete)
     assert (nothing["measures"], nothing["items"]) == ([], [])
-    assert not nothing.keys() & {"measure", "unit", "today"}
+    assert not nothing.keys() & {"measure", "unit", "today", "judged"}
     asked = await load(client, athlete, measure="session_rpe")
     assert (asked["measure"], asked["items"]) == ("session_rpe", [])
     yesterday = dt.datetime.now(dt.UTC).date() - DAY
@@ -125,7 +125,34 @@ async def test_the_measure_is_the_one_asked_for_or_the_first_that_there_is(
     assert (found["measure"], found["unit"]) == ("session_rpe", "RPE * min")
     assert [item["load"] for item in found["items"]] == [420, 0]
     assert [item["load"] for item in (await load(client, athlete, measure="external_load"))["items"]] == [500, 0]
-    assert (await load(client, athlete, measure="time_under_tension"))["items"] == []
+    assert found["judged"] == {"known_days": 1, "days": 1}
+    tension = await load(client, athlete, measure="time_under_tension")
+    assert (tension["items"], tension["judged"]) == ([], {"known_days": 0, "days": 1})
+    for days in (3, 5, 40):
+        await train(athlete, yesterday - days * DAY)
+    await settle(db)
+    found = await load(client, athlete)
+    assert (found["measure"], found["judged"]) == ("external_load", {"known_days": 3, "days": 3})
+    asked = await load(client, athlete, measure="session_rpe")
+    assert (asked["measure"], asked["judged"]) == ("session_rpe", {"known_days": 1, "days": 3})
+
+
+async def test_a_system_load_that_leaves_sets_out_is_not_taken(db: Database, client: Client, athlete: Athlete) -> None:
+    """As in a log from elsewhere: of some exercises the body's part is known."""
+    pistol = {"name": "Pistol", "exercise": "pistol-squat", "sets": [{"reps": 5, "weight": 10}]}
+    today = dt.datetime.now(dt.UTC).date()
+    for days, exercises in enumerate([[pistol]] * 4 + [[pistol, squat(weight=100)]] * 2, 1):
+        await athlete.create(date=f"{today - days * DAY}T12:00:00Z", bodyweight_kg=80, exercises=exercises)
+    await settle(db)
+    found = await load(client, athlete)
+    assert found["measures"] == ["system_load", "external_load"]
+    assert (found["measure"], found["judged"]) == ("external_load", {"known_days": 6, "days": 6})
+    await athlete.create(date=f"{today - 7 * DAY}T12:00:00Z", bodyweight_kg=80, exercises=[pistol])
+    for days in (8, 9, 10):
+        await athlete.create(date=f"{today - days * DAY}T12:00:00Z", bodyweight_kg=80, exercises=[pistol])
+    await settle(db)
+    found = await load(client, athlete)
+    assert (found["measure"], found["judged"]) == ("system_load", {"known_days": 8, "days": 10})
 
 
 async def test_a_wrong_or_too_wide_query_is_told(
@@ -134,8 +161,44 @@ async def test_a_wrong_or_too_wide_query_is_told(
     assert await faults(client, athlete, "load", measure="tonnes") == ["measure"]
     assert await faults(client, athlete, "load", method="mean") == ["method"]
     assert await faults(client, athlete, "load", at_least="1") == ["at_least"]
-    await train(athlete, dt.datetime.now(dt.UTC).date() - 60 * DAY)
+    assert await faults(client, athlete, "load", **{"from": "2026-01-02", "to": "2026-01-01"}) == ["to"]
+    today = dt.datetime.now(dt.UTC).date()
+    await train(athlete, today - 60 * DAY)
     await settle(db)
     monkeypatch.setattr(web.metrics, "MOST_ITEMS", 60)
-    assert await faults(client, athlete, "load") == ["from", "to"]
-    assert len((await load(client, athlete, **{"from": str(dt.datetime.now(dt.UTC).date() - 59 * DAY)}))["items"]) == 60
+    from_the_first = {"from": str(today - 60 * DAY)}
+    assert await faults(client, athlete, "load", **from_the_first) == ["from", "to"]
+    assert await faults(client, athlete, "load", **from_the_first, to=str(today)) == ["from", "to"]
+    assert len((await load(client, athlete, **from_the_first, to=str(today - DAY)))["items"]) == 60
+
+
+@pytest.mark.parametrize("most", [10, 40, 55, 60, 61])
+async def test_a_history_that_is_too_long_is_told_from_a_later_day_on(
+    db: Database, client: Client, athlete: Athlete, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Days are stored until the 28th after the last training, 50 days ago."""
+    today = dt.datetime.now(dt.UTC).date()
+    await train(athlete, today - 60 * DAY)
+    await train(athlete, today - 50 * DAY, reps=3)
+    await settle(db)
+    whole = (await load(client, athlete))["items"]
+    assert len(whole) == 61
+    monkeypatch.setattr(web.metrics, "MOST_ITEMS", most)
+    for until in (today, today - 9 * DAY, today - 35 * DAY):
+        wanted = [item for item in whole if item["day"] <= str(until)]
+        found = await load(client, athlete, to=str(until))
+        assert found["items"] == wanted[-most:]
+        assert found.get("from") == (found["items"][0]["day"] if len(wanted) > most else None)
+    assert (await load(client, athlete, to="0001-01-01"))["items"] == []
+
+
+async def test_a_year_that_was_mistyped_leaves_the_last_5000_days(
+    db: Database, client: Client, athlete: Athlete
+) -> None:
+    today = dt.datetime.now(dt.UTC).date()
+    await train(athlete, today.replace(year=1926, day=1))
+    await train(athlete, today)
+    await settle(db)
+    found = await load(client, athlete)
+    assert found["from"] == found["items"][0]["day"] == str(today - 4999 * DAY)
+    assert (len(found["items"]), found["items"][-1]["load"]) == (5000, 500)

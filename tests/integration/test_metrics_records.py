@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -80,17 +81,38 @@ async def test_records_in_force_and_all_there_were(db: Database, client: Client,
     assert (weight["value"], weight["training_id"], "previous" in weight) == (100.5, str(first), False)
 
 
+async def test_pounds_are_told_with_four_digits(db: Database, client: Client, athlete: Athlete) -> None:
+    for day, weight in ((5, 215), (6, 225)):
+        exercise = {"name": "Squat", "sets": [{"weight": weight, "unit": "lb", "reps": 5}]}
+        await athlete.create(date=f"2026-01-0{day}T12:00:00Z", exercises=[exercise])
+    await settle(db)
+    found = {item["kind"]: (item["value"], item.get("previous")) for item in await records(client, athlete)}
+    assert found["weight"] == (102.0583, 97.5224)
+    assert found["session_volume"] == (510.2914, 487.6118)
+    (reps,) = await records(client, athlete, kind="reps_at_weight")
+    assert (reps["at_weight_kg"], reps["value"]) == (102.0583, 5)
+    stored = "SELECT value, previous FROM analytics.personal_records WHERE kind = 'weight' AND superseded_on IS NULL"
+    assert await db.one(stored) == (Decimal("102.05828325"), Decimal("97.52235955"))
+
+
 async def test_a_wrong_query_is_told(
     db: Database, client: Client, athlete: Athlete, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await faults(client, athlete, "records", kind="luck") == ["kind"]
     assert await faults(client, athlete, "records", history="yes") == ["history"]
     assert await faults(client, athlete, "records", movement="") == ["movement"]
-    assert await faults(client, athlete, "progress", **{"from": "2026-01-05"}) != []
+    assert await faults(client, athlete, "progress", **{"from": "2026-01-05"}) == ["movement"]
+    assert await faults(client, athlete, "progress", to="2026-01-05") == ["movement"]
+    backwards = {"from": "2026-01-05", "to": "2026-01-04"}
+    assert await faults(client, athlete, "progress", movement=SQUAT, **backwards) == ["to"]
     await athlete.create(exercises=[squat(), squat(name="Row")])
     await settle(db)
     monkeypatch.setattr(web.metrics, "MOST_ITEMS", 3)
     assert await faults(client, athlete, "records") == ["movement", "kind"]
+    assert await faults(client, athlete, "records", history="true") == ["movement", "kind", "history"]
+    monkeypatch.setattr(web.metrics, "MOST_ITEMS", 1)
+    assert await faults(client, athlete, "records", kind="weight") == ["movement"]
+    monkeypatch.setattr(web.metrics, "MOST_ITEMS", 3)
     assert len(await records(client, athlete, kind="weight")) == 2
 
 

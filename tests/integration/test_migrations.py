@@ -55,6 +55,33 @@ def test_every_migration_can_be_undone_and_done_again(database_urls: DatabaseUrl
     migrate(database_urls.owner)
 
 
+def test_what_is_undone_leaves_the_comments_as_they_were(database_urls: DatabaseUrls) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = database_urls.owner
+    connection = psycopg2.connect(database_urls.owner)
+    connection.autocommit = True
+
+    def comments() -> set[tuple[str, int, str]]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT objoid::regclass::text, objsubid, description FROM pg_description "
+                "JOIN pg_class c ON c.oid = objoid JOIN pg_namespace n ON n.oid = c.relnamespace "
+                "WHERE classoid = 'pg_class'::regclass AND nspname IN ('public', 'analytics')"
+            )
+            return set(cursor.fetchall())
+
+    command.downgrade(config, "base")
+    command.upgrade(config, "0013")
+    before = comments()
+    migrate(database_urls.owner)
+    assert not before <= comments()
+    command.downgrade(config, "0013")
+    assert comments() == before
+    connection.close()
+    migrate(database_urls.owner)
+
+
 @pytest.mark.parametrize("statement", ["UPDATE outbox SET payload = ''", "DELETE FROM outbox", "TRUNCATE outbox"])
 async def test_workers_only_add_to_the_log(db: Database, statement: str) -> None:
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):

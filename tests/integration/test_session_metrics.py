@@ -95,7 +95,7 @@ async def write_a_log(db: Database, catalogue: Catalogue, seed: int) -> None:
         for _ in range(25):
             exercises = []
             for _ in range(draw.randint(0, 4)):
-                named = {"name": draw.choice(["alpha", "Alpha", "beta", "gamma", "mine"])}
+                named = {"name": draw.choice(["alpha", "Alpha", "beta", "gamma", "mine", "Delta (Assisted)"])}
                 if draw.random() < 0.4:
                     named["exercise"] = draw.choice(SLUGS)
                 exercises.append(named | {"sets": [_set(draw) for _ in range(draw.randint(1, 4))]})

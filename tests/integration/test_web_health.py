@@ -16,6 +16,7 @@ from web.watch import AgentState, Backlog, Probe, RelayState, Watch
 
 WELL = RelayState(role="leader", silent=0.1, published=12, batches=3)
 FOLDING = AgentState("volume", partitions=8, lag=4, folded=12, rebalances=1)
+FOLLOWING = AgentState("insights", partitions=None, folded=3)
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def well(db: Database) -> AsyncIterator[Client]:
     async def backlog() -> Backlog:
         return Backlog(depth=5, relay_lag=0.2, leader="worker-1", epoch=1)
 
-    watch = Watch(db, lag_limit=30, relay=lambda: WELL, agents=lambda: [FOLDING], backlog=backlog)
+    watch = Watch(db, lag_limit=30, relay=lambda: WELL, agents=lambda: [FOLDING, FOLLOWING], backlog=backlog)
     async with serve(health.ROUTES, database=db, watch=watch) as client:
         yield client
 
@@ -104,6 +105,8 @@ async def test_measures(well: Client) -> None:
         "training_relay_batches_total 3.0",
         'training_agent_lag{agent="volume"} 4.0',
         'training_agent_folded_total{agent="volume"} 12.0',
+        'training_agent_folded_total{agent="insights"} 3.0',
+        'training_agent_partitions{agent="volume"} 8.0',
         "training_outbox_depth 5.0",
         "training_outbox_lag_seconds 0.2",
         "training_outbox_leader_known 1.0",
@@ -112,6 +115,8 @@ async def test_measures(well: Client) -> None:
         "training_ready 1.0",
     ):
         assert line in text.splitlines()
+    # It reads no topic.
+    assert not any(f'training_agent_{name}{{agent="insights"}}' in text for name in ("partitions", "lag"))
 
 
 async def test_two_servers_in_one_process_have_measures_of_their_own(well: Client, db: Database) -> None:

@@ -208,9 +208,15 @@ async def test_a_wrong_query_is_told(client: Client, athlete: Athlete) -> None:
         ("by", {"by": "muscle", "period": "month"}),
         ("by", {"by": "family", "period": "week"}),
         ("at_least", {"at_least": "0193f1a0-0000-7000-8000-000000000001:0"}),
+        ("to", {"from": "2026-01-02", "to": "2026-01-01"}),
     ):
         assert await faults(client, athlete, "volume", **query) == [parameter]
-    assert await faults(client, athlete, "volume", **{"from": "2026-01-02", "to": "2026-01-01"}) != []
+
+
+async def test_the_version_that_is_waited_for_is_asked_for_in_words(client: Client, athlete: Athlete) -> None:
+    url = METRICS.format(athlete.user_id, "volume")
+    answer = await client.get(f"{url}?at_least=abc", headers=bearer(athlete.user_id))
+    assert (await answer.json())["detail"] == "at_least: must be <training id>:<version>."
 
 
 async def test_a_report_is_bounded(
@@ -221,8 +227,12 @@ async def test_a_report_is_bounded(
     await volume.fold_log()
     monkeypatch.setattr(web.metrics, "MOST_ITEMS", 2)
     url = METRICS.format(athlete.user_id, "volume")
-    answer = await client.get(url, headers=bearer(athlete.user_id))
+    answer = await client.get(f"{url}?from=2026-01-05", headers=bearer(athlete.user_id))
     assert answer.status == 422
+    assert (await answer.json())["errors"] == [
+        {"parameter": "from", "message": "must be later"},
+        {"parameter": "to", "message": "must be given"},
+    ]
     assert len((await report(client, athlete, **{"from": "2026-01-06"}))["items"]) == 2
     assert len((await report(client, athlete, period="month"))["items"]) == 1
 

@@ -64,10 +64,10 @@ def test_every_command_has_its_function() -> None:
         ["import", "log", "x", "--format", "excel"],
         ["import", "strong", "x", "--unit", "stone"],
         ["import", "strong", "x", "--timezone", "Mars"],
-        ["import", "strong", "x", "--rate", "0"],
-        ["import", "strong", "x", "--rate", "many"],
+        ["import", "undo", "x"],
         ["events", "--user", "me"],
         ["token", "--days", "-1"],
+        ["token", "--days", "many"],
     ],
 )
 def test_what_is_not_understood(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:

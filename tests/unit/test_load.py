@@ -6,14 +6,17 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.load import DAYS_BEFORE, TAIL_DAYS, judged_measure, load_days, reason
+from analytics.load import DAYS_BEFORE, TAIL_DAYS, judged_measure, known_days, load_days, reason
 from models.load import Band, LoadDay, Measure, Ratio, Unknown
+from models.metrics import DailyVolume, Volume
 from models.sets import Unit
 from models.strong import read_strong
 from tests.support.strong import log_file
@@ -184,8 +187,48 @@ def test_a_later_beginning_needs_the_day_before() -> None:
         load_days({}, (), FIRST, day(9), begin=day(1))
 
 
-def test_what_the_athlete_felt_is_judged_before_what_was_moved() -> None:
-    every = [Measure.SESSION_RPE, Measure.SYSTEM_LOAD, Measure.EXTERNAL_LOAD, Measure.TIME_UNDER_TENSION]
-    assert [judged_measure(every[place:]) for place in range(4)] == every
-    assert judged_measure(set(every)) is Measure.SESSION_RPE
-    assert judged_measure([]) is None
+def trained(place: int, *, rpe: float | None = None, known: int = 0, kg: float = 0, seconds: float = 0) -> DailyVolume:
+    """A day with 4 sets: the load by the session, of how many the system load is known (100 kg each), the others."""
+    system = Decimal(100 * known) if known else None
+    volume = Volume(4, 20, 4, Decimal(kg), system, known, Decimal(0), Decimal(seconds))
+    load = None if rpe is None else Decimal(rpe)
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    return DailyVolume(UUID(int=1), day(place), 1, volume, None, load, None, moment, Decimal(0), Decimal(0))
+
+
+RPE, SYSTEM, EXTERNAL, TENSION = Measure
+
+
+@pytest.mark.parametrize(
+    ("days_", "known", "judged"),
+    [
+        ([], [0, 0, 0, 0, 0], None),
+        ([trained(0)], [0, 0, 0, 0, 1], None),
+        ([trained(0, rpe=0, known=3)], [0, 0, 0, 0, 1], None),
+        # One session RPE among 14 does not make the others rest.
+        ([trained(0, rpe=420, kg=1), *[trained(2 * i, kg=1) for i in range(1, 14)]], [1, 0, 14, 0, 14], EXTERNAL),
+        ([*[trained(i, rpe=420, kg=1) for i in range(4)], trained(4, kg=1)], [4, 0, 5, 0, 5], RPE),
+        (
+            [*[trained(i, rpe=420, kg=1) for i in range(7)], *[trained(i, kg=1) for i in (7, 8)]],
+            [7, 0, 9, 0, 9],
+            EXTERNAL,
+        ),
+        # An RPE of 0 is one.
+        ([trained(0, rpe=0, kg=1), trained(1, rpe=60, kg=1)], [2, 0, 2, 0, 2], RPE),
+        # The system load is that of every set.
+        ([trained(i, known=3, kg=1) for i in range(5)], [0, 0, 5, 0, 5], EXTERNAL),
+        ([*[trained(i, known=4, kg=1) for i in range(4)], trained(4, known=3, kg=1)], [0, 4, 5, 0, 5], SYSTEM),
+        ([trained(i, seconds=30) for i in range(5)], [0, 0, 0, 5, 5], TENSION),
+        # Where none is known well enough.
+        ([trained(0, rpe=60), trained(1, rpe=60), trained(2, kg=1)], [2, 0, 1, 0, 3], RPE),
+        ([trained(0, rpe=60, known=4), trained(1, kg=1)], [1, 1, 1, 0, 2], EXTERNAL),
+        ([trained(0, seconds=9), trained(1, known=4)], [0, 1, 0, 1, 2], SYSTEM),
+        # Older days have no part in it.
+        ([trained(0, kg=1), trained(1, seconds=1), trained(28, rpe=60)], [1, 0, 0, 1, 2], RPE),
+    ],
+)
+def test_by_which_measure_a_load_is_judged(days_: list[DailyVolume], known: list[int], judged: Measure | None) -> None:
+    for order in (days_, days_[::-1]):
+        found, count = known_days(order)
+        assert [*(found[measure] for measure in Measure), count] == known
+        assert judged_measure(order) is judged

@@ -199,14 +199,14 @@ def test_a_long_name_gets_a_short_source_id() -> None:
         ("2021-02-10 16:46:13,Legs,1h,Squat,1,heavy,5,0,0,,,", "Weight", "'heavy' is no number"),
         ("2021-02-10 16:46:13,Legs,1h,Squat,1,nan,5,0,0,,,", "Weight", "'nan' is no number"),
         ('2021-02-10 16:46:13,Legs,1h,Squat,1,"1,250",5,0,0,,,', "Weight", "'1,250' is no number"),
-        ("2021-02-10 16:46:13,Legs,1h,Squat,1,50000,5,0,0,,,", "Weight", "less than or equal to 10000"),
+        ("2021-02-10 16:46:13,Legs,1h,Squat,1,50000,5,0,0,,,", "Weight", "must be at most 10000"),
         ("2021-02-10 16:46:13,Legs,1h,Squat,1,50,5.5,0,0,,,", "Reps", "must be a whole number"),
-        ("2021-02-10 16:46:13,Legs,1h,Squat,1,50,-5,0,0,,,", "Reps", "greater than or equal to 0"),
+        ("2021-02-10 16:46:13,Legs,1h,Squat,1,50,-5,0,0,,,", "Reps", "must be at least 0"),
         ("2021-02-10 16:46:13,Legs,1h,Squat,X,50,5,0,0,,,", "Set Order", "is none of"),
-        ("2021-02-10 16:46:13,Legs,1h,Squat,1,50,5,0,0,,,11", "RPE", "less than or equal to 10"),
-        ("2021-02-10 16:46:13,Legs,1h,Squat,Rest Timer,,,,-1,,,", "Seconds", "greater than or equal to 0"),
-        ("2021-02-10 16:46:13,Legs,1h,,1,50,5,0,0,,,", "Exercise Name", "at least 1 character"),
-        (f"2021-02-10 16:46:13,{'a' * 301},1h,Squat,1,50,5,0,0,,,", "Workout Name", "at most 300 characters"),
+        ("2021-02-10 16:46:13,Legs,1h,Squat,1,50,5,0,0,,,11", "RPE", "must be at most 10"),
+        ("2021-02-10 16:46:13,Legs,1h,Squat,Rest Timer,,,,-1,,,", "Seconds", "must be at least 0"),
+        ("2021-02-10 16:46:13,Legs,1h,,1,50,5,0,0,,,", "Exercise Name", "must have 1 or more characters"),
+        (f"2021-02-10 16:46:13,{'a' * 301},1h,Squat,1,50,5,0,0,,,", "Workout Name", "must have at most 300 characters"),
         ("2021-02-10 16:46:13,Legs,long,Squat,1,50,5,0,0,,,", "Duration", "'long' is no duration like 1h 30m"),
         ("1821-02-10 16:46:13,Legs,1h,Squat,1,50,5,0,0,,,", "Date", "between the years 1901 and 2198"),
         ("10.02.2021,Legs,1h,Squat,1,50,5,0,0,,,", "Date", "is no local date and time"),
@@ -220,8 +220,8 @@ def test_a_wrong_line_is_named_and_the_others_go_on(row: str, column: str, messa
     rest = [session.format(day, "Good") for day in (11, 12, 13, 14)]
     # The first session of the wrong line, beside a right line of the same session.
     log = read(COMMA + rest[0] + rest[1] + session.format(10, "Legs") + row + "\n" + rest[2] + rest[3])
-    (error,) = log.errors
-    assert (error.line, error.column) == (5, column)
+    (error,) = (error for error in log.errors if error.line == 5)
+    assert (error.column, log.error_lines) == (column, 1)
     assert message in error.message
     assert {session.body.local_day().day for session in log.sessions} >= {11, 12, 14}
     assert log.held_back >= 1
@@ -246,13 +246,32 @@ def test_a_line_of_no_session_holds_back_its_neighbours_only() -> None:
     rows = [f"2021-02-10 16:00:00,{name},1h,Squat,1,50,5,0,0,,,\n" for name in "ABC"]
     log = read(COMMA + rows[0] + rows[1] + "yesterday,B,1h,Squat,2,50,5,0,0,,,\n" + rows[2] + rows[2] + rows[0])
     assert [session.body.title for session in log.sessions] == ["A"]
-    assert [(error.line, error.column) for error in log.errors] == [(4, "Date")]
+    beside = "its session is left out: line 4 beside it is of none"
+    assert [str(error) for error in log.errors] == [
+        f"line 3: {beside}",
+        "line 4, Date: is no local date and time like 2021-02-10 16:46:13",
+        f"line 5: {beside}",
+    ]
+    assert (log.error_lines, log.held_back) == (1, 2)
+
+
+def test_a_session_beside_lines_of_none_names_the_one_that_it_met_first() -> None:
+    good = "2021-02-{} 16:00:00,A,1h,Squat,1,50,5,0,0,,,\n"
+    lost = "yesterday,B,1h,Squat,2,50,5,0,0,,,\n"
+    log = read(COMMA + good.format(10) + lost + good.format(11) + lost + lost + good.format(12) + good.format(13))
+    beside = [(error.line, error.message) for error in log.errors if error.column == ""]
+    assert beside == [
+        (line, f"its session is left out: line {reason} beside it is of none")
+        for line, reason in ((2, 3), (4, 3), (7, 6))
+    ]
+    assert (log.error_lines, log.held_back, len(log.sessions)) == (3, 3, 1)
 
 
 def test_a_quote_that_is_never_closed() -> None:
     rows = [f"2021-02-{day} 16:00:00,A,1h,Squat,1,50,5,0,0,,,\n" for day in (10, 11, 12)]
     log = read(COMMA + rows[0] + rows[1] + '2021-02-11 16:00:00,"A,1h,Squat,1,50,5,0,0,,,\n' + rows[2])
-    assert [(error.line, error.message) for error in log.errors] == [(4, "unexpected end of data")]
+    assert [(error.line, error.message) for error in log.errors if error.line == 4] == [(4, "unexpected end of data")]
+    assert (log.error_lines, log.held_back) == (1, 1)
     assert [session.first_line for session in log.sessions] == [2]
 
 

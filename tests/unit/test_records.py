@@ -88,7 +88,7 @@ def test_repetitions_at_a_weight() -> None:
 def test_less_assistance_is_more() -> None:
     assisted = [done(place, (weight, 5)) for place, weight in enumerate((-20, -30, -10, 0))]
     found = records([], assisted)
-    assert told(found, RecordKind.WEIGHT) == [(0, 0, -20, None, 2), (2, 0, -10, -20, 3), (3, 0, 0, -10, None)]
+    assert told(found, RecordKind.WEIGHT) == [(0, 0, -20, None, 2), (2, 0, -10, -20, 3)]
     assert [one[1] for one in told(found, RecordKind.REPS_AT_WEIGHT)] == [-20, -10, 0]
     assert told(found, RecordKind.SESSION_VOLUME) == []
 
@@ -97,7 +97,25 @@ def test_holds() -> None:
     held = [done(place, longest_hold_seconds=Decimal(s), max_weight_kg=ZERO) for place, s in enumerate((30, 20, 31))]
     found = records([], held)
     assert told(found, RecordKind.HOLD_SECONDS) == [(0, 0, 30, None, 2), (2, 0, 31, 30, None)]
-    assert told(found, RecordKind.WEIGHT) == [(0, 0, 0, None, None)]
+    assert told(found, RecordKind.WEIGHT) == []
+
+
+def test_no_weight_is_no_record_of_weight() -> None:
+    """But it ends those of assistance: after it, less of that is none, and the first weight beats nothing."""
+    found = records([], [done(place, (weight, 5)) for place, weight in enumerate((0, -20, -10, 0, 10, -5, 12))])
+    assert told(found, RecordKind.WEIGHT) == [(4, 0, 10, None, 6), (6, 0, 12, 10, None)]
+    found = records([], [done(place, (weight, 5)) for place, weight in enumerate((-10, 0, -5, 10))])
+    assert told(found, RecordKind.WEIGHT) == [(0, 0, -10, None, 1), (3, 0, 10, None, None)]
+
+
+def test_an_assisted_exercise_has_no_record_of_volume() -> None:
+    """Apps write assistance as a positive weight."""
+    logged = {"external_load_kg": Decimal(360), "rep_maxima": [], "max_weight_kg": None, "e1rm_kg": None}
+    own = {"exercise": None, "own_exercise": "assisted"}
+    for named in ({"name": "Squat (Assisted)"}, {"exercise": "assisted-squat"}, own):
+        assert records([], [done(0, (45, 8))._replace(**logged, **named)]) == []
+    both = [done(0, (100, 5)), done(0, (45, 8), position=2)._replace(**logged, name="Assisted squat")]
+    assert told(records([], both), RecordKind.SESSION_VOLUME) == [(0, 0, 500, None, None)]
 
 
 def test_the_first_time_at_a_harder_movement() -> None:
@@ -191,11 +209,11 @@ def test_records_are_what_their_definition_says(history: list[Performance]) -> N
             (RecordKind.HOLD_SECONDS, "longest_hold_seconds"),
         ):
             best, earlier = greatest(together, field), greatest(before, field)
-            if best is None or (earlier is not None and earlier >= best):
+            if best is None or (earlier is not None and earlier >= best) or best == 0:
                 continue
             record = found[performance.movement, kind, ZERO, performance.training_id]
             expected.add(key(record))
-            assert (record.value, record.previous) == (best, earlier)
+            assert (record.value, record.previous) == (best, earlier or None)
             later = [one.day for one in after if getattr(one, field) is not None and getattr(one, field) > best]
             assert record.superseded_on == min(later, default=None)
     others = (RecordKind.SESSION_VOLUME, RecordKind.HARDER_MOVEMENT)

@@ -152,7 +152,7 @@ def test_the_best_set_of_an_exercise(done: PerformedTraining) -> None:
             (kilograms(set_), set_.reps): (own + kilograms(set_))
             * (1 if set_.reps == 1 else 1 + Fraction(set_.reps, 30))
             for set_ in of
-            if 1 <= set_.reps <= 12 and own + kilograms(set_) > 0
+            if 1 <= set_.reps <= 12 and own + kilograms(set_) > 0 and set_.type is not SetType.WARMUP
         }
         best = max(estimates.values(), default=None)
         assert near(exercise.e1rm_kg, None if best is None else best - own)
@@ -163,11 +163,12 @@ def test_the_best_set_of_an_exercise(done: PerformedTraining) -> None:
 @given(_sessions)
 def test_rep_maxima_and_the_longest_hold(done: PerformedTraining) -> None:
     for exercise, of in performed(done):
-        lifted = {(kilograms(set_), set_.reps) for set_ in of if set_.reps}
+        compared = [set_ for set_ in of if set_.type is not SetType.WARMUP]
+        lifted = {(kilograms(set_), set_.reps) for set_ in compared if set_.reps}
         front = [(w, r) for w, r in lifted if not any(v >= w and n >= r for v, n in lifted - {(w, r)})]
         found = json.loads(exercise.rep_maxima or "[]", parse_float=Fraction, parse_int=Fraction)
         assert [tuple(pair) for pair in found] == sorted(front, reverse=True)
-        longest = max((held(set_) for set_ in of), default=Fraction(0))
+        longest = max((held(set_) for set_ in compared), default=Fraction(0))
         assert (exercise.longest_hold_seconds or 0) == longest
 
 

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.strength import FORMULAS, MAX_REPS, best_set, e1rm, mean, muscle_sets, rep_maxima, share_of_1rm
+from analytics.strength import (
+    FORMULAS,
+    MAX_REPS,
+    best_set,
+    e1rm,
+    is_assisted,
+    mean,
+    muscle_sets,
+    rep_maxima,
+    share_of_1rm,
+)
 from models.metrics import ZERO
 
 _weights = st.integers(-500_000, 3_000_000).map(lambda n: Decimal(n) / 10_000)
@@ -102,3 +112,18 @@ def test_a_muscle_that_is_both_counts_once() -> None:
         "triceps": Decimal("2.5"),
     }
     assert muscle_sets([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "slug", "assisted"),
+    [
+        ("Pull Up (Assisted)", None, True),
+        ("band-ASSISTED dip", None, True),
+        ("Dips at the machine", "machine-assisted-dip", True),
+        ("Unassisted pull-up", "pull-up", False),
+        ("Assistance work", None, False),
+        ("Pull Up", "pull-up", False),
+    ],
+)
+def test_what_is_called_assisted(name: str, slug: str | None, assisted: bool) -> None:
+    assert is_assisted(name, slug) is assisted

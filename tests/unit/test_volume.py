@@ -25,7 +25,8 @@ from analytics.volume import (
 )
 from models.events import EventType, TrainingEvent, TrainingPayload
 from models.exercises import Catalogue, Facts, Movement
-from models.metrics import ZERO, SessionVolume, Volume
+from models.metrics import ZERO, ExerciseVolume, SessionVolume, Volume
+from models.naming import Meaning
 from models.performed import PerformedEvent, PerformedExercise, PerformedSet, PerformedTraining
 from models.sets import SetDocument, SetType, Unit
 from models.trainings import ExerciseDocument, TrainingCreate, exercises_json, training_fields
@@ -35,6 +36,7 @@ PUSH_UP, LEVER = ("push-up", 1), ("front-lever", 1)
 CATALOGUE = Catalogue.of(
     [
         Movement(*PUSH_UP, "Push-up", "Push", "reps", 2, Decimal("0.64"), "push-up"),
+        Movement("assisted-push-up", 1, "Easier push-up", "Push", "reps", 1, Decimal("0.64"), "push-up"),
         Movement(*LEVER, "Front lever", "Skill", "hold", 8, None, "front-lever"),
         Movement("bench-press", 1, "Bench press", "Push", "reps", 3, Decimal(0), "bench"),
         Movement("back-squat", 1, "Squat", "Legs", "reps", 4, Decimal("0.85"), "squat", ["barbell"]),
@@ -203,6 +205,8 @@ def test_the_revision_that_was_logged_decides() -> None:
         ([{"weight": 10, "duration_seconds": 30}], 10),
         ([{"weight": 110, "reps": 0}], None),
         ([{"weight": 110, "reps": 5, "done": False}, {"weight": 100, "reps": 1}], 100),
+        ([{"weight": 110, "reps": 1, "type": "warmup"}, {"weight": 100, "reps": 1, "type": "drop"}], 100),
+        ([{"weight": 110, "reps": 1, "type": "warmup"}], None),
     ],
 )
 def test_greatest_weight(sets: list[dict[str, Any]], heaviest: int | None) -> None:
@@ -308,6 +312,47 @@ def test_the_longest_hold_and_the_rep_maxima() -> None:
     assert [exercise.longest_hold_seconds for exercise in session.exercises] == [None, Decimal("30.5")]
 
 
+def test_warm_ups_are_no_best_set() -> None:
+    warm_ups = [{"weight": 120, "reps": 12, "type": "warmup"}, {"duration_seconds": 90, "type": "warmup"}]
+    (figures,) = session_of({"name": "x", "sets": [*warm_ups, LIFT, {"duration_seconds": 10}]}).exercises
+    assert (figures.e1rm_kg, figures.e1rm_weight_kg, figures.e1rm_reps) == (Decimal("116.6667"), 100, 5)
+    assert (figures.rep_maxima, figures.longest_hold_seconds, figures.max_weight_kg) == ("[[100, 5]]", 10, 100)
+    assert (figures.volume.sets, figures.volume.external_load_kg, figures.volume.hold_seconds) == (4, 1940, 100)
+    (figures,) = session_of({"name": "x", "sets": warm_ups}).exercises
+    assert (figures.e1rm_kg, figures.rep_maxima, figures.longest_hold_seconds) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "slug", "means", "e1rm"),
+    [
+        ("Pull Up (Assisted)", None, None, None),
+        ("assisted push-up", "push-up", None, "-1"),
+        ("x", "assisted-push-up", None, "-1"),
+        ("x", None, Meaning(1, "assisted-push-up", 1, None, Facts(Decimal("0.64"))), "-1"),
+        ("x", None, Meaning(1, None, 1, "band-assisted"), None),
+    ],
+)
+def test_a_positive_weight_of_an_assisted_exercise_is_no_best_set(
+    name: str, slug: str | None, means: Meaning | None, e1rm: str | None
+) -> None:
+    sets = [{"weight": 45, "reps": 8}, {"weight": 20, "reps": 8}, {"weight": 10, "duration_seconds": 20}]
+    exercise = {"name": name, "sets": sets} | ({"exercise": slug} if slug else {})
+    meanings = {"x": means} if means else {}
+
+    def figures_of(*more: dict[str, Any]) -> ExerciseVolume:
+        training = payload(create_body(exercises=[exercise | {"sets": [*sets, *more]}], bodyweight_kg=100))
+        (figures,) = session_volume(training, MOVEMENTS, meanings).exercises
+        return figures
+
+    figures = figures_of()
+    assert (figures.e1rm_kg, figures.e1rm_weight_kg, figures.e1rm_reps) == (None, None, None)
+    assert (figures.rep_maxima, figures.max_weight_kg) == (None, None)
+    assert (figures.volume.external_load_kg, figures.longest_hold_seconds) == (520, 20)  # volume is as it was logged
+    figures = figures_of({"weight": -20, "reps": 8}, {"weight": -10, "reps": 5})
+    assert (figures.rep_maxima, figures.max_weight_kg) == ("[[-10, 5], [-20, 8]]", -10)
+    assert figures.e1rm_kg == (None if e1rm is None else Decimal(e1rm))
+
+
 @given(bodies)
 def test_bounds_of_session_figures(body: TrainingCreate) -> None:
     session = session_volume(payload(body), MOVEMENTS)
@@ -322,7 +367,7 @@ def test_bounds_of_session_figures(body: TrainingCreate) -> None:
     if session.relative_intensity is not None:
         assert Decimal("0.5") <= min(means) <= session.relative_intensity <= max(means) <= 1
     for exercise in session.exercises:
-        assert (exercise.rep_maxima is not None) == (exercise.volume.reps > 0)
+        assert exercise.rep_maxima is None or exercise.volume.reps > 0
         assert (exercise.longest_hold_seconds or 0) <= exercise.volume.hold_seconds
         if exercise.rep_maxima is not None:
             maxima = orjson.loads(exercise.rep_maxima)

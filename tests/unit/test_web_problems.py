@@ -44,6 +44,7 @@ def test_kinds_have_names_of_their_own() -> None:
         (errors.UnknownExercise("no", "/a"), 422, "unknown-exercise"),
         (errors.IdempotencyKeyReused("no"), 422, "idempotency-key-reused"),
         (errors.DatabaseUnavailable("away"), 503, "unavailable"),
+        (errors.StatementEnded("slow"), 503, "unavailable"),
     ],
 )
 def test_each_error_of_the_service(error: Exception, status: int, name: str) -> None:

@@ -29,11 +29,11 @@ export function facts(list, pairs) {
   }));
 }
 
-/** A table. `columns` are [heading, whether its cells are numbers]; the first cell of each row heads it. */
+/** A table. `columns` are [heading, whether its cells are numbers, a class]; the first cell of each row heads it. */
 export function table(caption, columns, rows) {
   const made = document.createElement("table");
   made.append(element("caption", caption));
-  const kind = (index) => (columns[index][1] ? "number" : "");
+  const kind = (index) => `${columns[index][1] ? "number" : ""} ${columns[index][2] ?? ""}`.trim();
   const head = made.createTHead().insertRow();
   columns.forEach(([heading], index) => head.append(element("th", heading, { scope: "col", className: kind(index) })));
   const body = made.createTBody();
@@ -41,7 +41,7 @@ export function table(caption, columns, rows) {
     const line = body.insertRow();
     row.forEach((value, index) => {
       const text = typeof value === "number" ? number(value, 2) : value ?? DASH;
-      line.append(element(index ? "td" : "th", text, index ? { className: kind(index) } : { scope: "row" }));
+      line.append(element(index ? "td" : "th", text, { className: kind(index), ...(index ? {} : { scope: "row" }) }));
     });
   }
   return made;

@@ -7,6 +7,7 @@ import * as views from "./views.js";
 const EMPTY = "There is no completed training in this range.";
 const FEW = 5;
 const TAIL = { days: 28 }; // after the last training, until when its load counts
+const SPAN = { days: -4960 }; // of what is shown; with a month's end and the tail no report of it is too long
 
 const $ = (id) => document.getElementById(id);
 const panels = Object.fromEntries(
@@ -14,7 +15,9 @@ const panels = Object.fromEntries(
 );
 const turns = new Map(); // of each panel: an answer that was overtaken by a newer question is dropped
 
-let days = []; // all days with a training, the oldest first
+let days = []; // with a training, the oldest first
+let months = []; // all of them
+let since; // the day from which on there are charts
 let range = {}; // of days that are asked for
 
 /** Fill a panel with the view that `work` makes, or say why it cannot be. */
@@ -74,7 +77,7 @@ const showLoad = () => fill(panels.load, async () => {
   const report = await metric("load", { measure, method: $("method").value, ...range, to });
   for (const option of $("measure").options) option.disabled = !report.measures.includes(option.value);
   if (report.measure) $("measure").value = report.measure;
-  return views.loadView(report);
+  return views.loadView(report, $("measure").selectedOptions[0].textContent);
 }, "There is no load of this measure in this range.");
 
 const showProgress = () => fill(panels.progress, async () => {
@@ -96,7 +99,7 @@ async function showOverview() {
   await fill(panel, async () => {
     const overview = await metric("progress");
     options($("movement"), views.movementOptions(overview, range.from));
-    facts(panel.section.querySelector("dl"), views.streakFacts(overview, days));
+    facts(panel.section.querySelector("dl"), views.streakFacts(overview, months));
     return views.milestonesView(overview);
   });
 }
@@ -115,8 +118,8 @@ async function findProgress() {
 
 function chooseRange() {
   const last = days.at(-1)?.day;
-  const months = Number($("range").value);
-  range = months && last ? { from: views.moved(last, { months: -months, days: 1 }), to: last } : { to: last };
+  const count = Number($("range").value);
+  range = { from: count && last ? views.moved(last, { months: -count, days: 1 }) : since, to: last };
 }
 
 /** Read everything anew. */
@@ -124,10 +127,14 @@ async function show() {
   tell("");
   $("report").ariaBusy = "true";
   try {
-    const report = await metric("volume", { period: "day" });
+    months = (await metric("volume", { period: "month" })).items;
+    since = months.length ? views.moved(`${months.at(-1).month}-01`, { months: 1, ...SPAN }) : undefined;
+    const report = await metric("volume", { period: "day", from: since });
     days = report.items;
     const at = new Date(report.as_of).toLocaleString("en-GB");
-    $("fresh").textContent = `As of ${at}. Days are local: of the zone that each training names.`;
+    const older = since && `${months[0].month}-01` < since;
+    $("fresh").textContent = `As of ${at}. Days are local: of the zone that each training names.` +
+      (older ? ` Trainings before ${views.said(since)} are counted, and not in the charts.` : "");
     $("enter").hidden = true;
     $("report").hidden = false;
     chooseRange();

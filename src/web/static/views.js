@@ -50,7 +50,7 @@ export function volumeView({ items }, figure, name) {
   return {
     summary: `${name} in ${counted(sums.size, "week")} with training, from the week of ${said(mondays[0])}${span}: ` +
       `${number(total)} in all. ${shares.join(", ")}.`,
-    columns: [["Week of", false], ...there.map((one) => [one, true])],
+    columns: [["Week of", false, "day"], ...there.map((one) => [one, true])],
     rows: mondays.toReversed().map((monday) => [said(monday), ...there.map((one) => sums.get(monday)[one] ?? null)]),
     figure: (colour) => ({
       traces: there.map((one) => ({
@@ -62,10 +62,12 @@ export function volumeView({ items }, figure, name) {
   };
 }
 
-export function loadView({ items, unit, method }) {
+export function loadView({ items, unit, method }, name) {
   if (!items.some((item) => item.load > 0)) return null;
   const target = method.name === "coupled" ? method.rules.target : null; // the band is of this ratio alone
-  const last = items.at(-1).acute > 0 ? items.at(-1) : items.findLast((item) => item.load > 0); // not a long pause
+  const { acute, chronic } = items.at(-1);
+  const rested = acute === 0 && chronic === 0; // for so long that there is nothing to tell of today
+  const last = rested ? items.findLast((item) => item.load > 0) : items.at(-1);
   const ratios = items.filter((item) => isKnown(item.acwr));
   const most = ratios.reduce((best, item) => (item.acwr > (best?.acwr ?? -1) ? item : best), null);
   const ratio = !isKnown(last.acwr)
@@ -76,11 +78,13 @@ export function loadView({ items, unit, method }) {
     type: "scatter", mode: "lines", name, x: days, y: items.map((item) => item[key]), ...more,
   });
   return {
-    summary: `On ${said(last.day)}: acute load ${number(last.acute)}, ` +
+    summary: `${name} on ${said(last.day)}: acute load ${number(last.acute)}, ` +
       `chronic load ${number(last.chronic)} ${unit} a day, ${ratio}. ` +
       `${most ? `The highest ratio was ${number(most.acwr, 2)} on ${said(most.day)}. ` : ""}` +
       `Method ${method.name}, version ${method.version}.`,
-    columns: [["Day", false], ["Load", true], ["Acute", true], ["Chronic", true], ["Ratio", true], ["Band", false]],
+    columns: [
+      ["Day", false, "day"], ["Load", true], ["Acute", true], ["Chronic", true], ["Ratio", true], ["Band", false],
+    ],
     rows: items.toReversed().map((item) => [
       said(item.day), item.load, item.acute, item.chronic, item.acwr, item.band ?? (REASONS[item.reason] || DASH),
     ]),
@@ -116,7 +120,7 @@ export function progressView({ items }) {
   return {
     summary: `Best ${number(best)} kg on ${said(top.day)} (${of(top)}); first ${number(known[0].e1rm_kg)} kg on ` +
       `${said(days[0])}, latest ${number(last.e1rm_kg)} kg on ${said(last.day)}.`,
-    columns: [["Day", false], ["Estimate, kg", true], ["Best set", true], ["Sets", true], ["Repetitions", true]],
+    columns: [["Day", false, "day"], ["Estimate, kg", true], ["Best set", true], ["Sets", true], ["Repetitions", true]],
     rows: known.toReversed().map((item) => [said(item.day), item.e1rm_kg, of(item), item.sets, item.reps]),
     figure: (colour) => ({
       traces: [
@@ -153,7 +157,9 @@ export function calendarView(days, year) {
   return {
     summary: `${counted(sessions, "training")} on ${counted(known.length, "day")} of ${year}, ` +
       `${counted(sets, "set")} in all.`,
-    columns: [["Day", false], ["Trainings", true], ["Sets", true], ["Repetitions", true], ["External load, kg", true]],
+    columns: [
+      ["Day", false, "day"], ["Trainings", true], ["Sets", true], ["Repetitions", true], ["External load, kg", true],
+    ],
     rows: known.toReversed().map((item) => [
       said(item.day), item.sessions, item.sets, item.reps, item.external_load_kg,
     ]),
@@ -177,20 +183,25 @@ export function calendarView(days, year) {
 
 export function recordsView({ items }, name) {
   if (!items.length) return null;
-  const measured = (value, unit, weight) =>
-    isKnown(value) ? `${number(value, 2)} ${unit}${isKnown(weight) ? ` at ${number(weight, 2)} kg` : ""}` : DASH;
+  const measured = (value, unit, weight) => {
+    if (!isKnown(value)) return DASH;
+    if (unit === "difficulty") return `difficulty ${number(value)}`;
+    if (unit !== "reps") return `${number(value, 2)} ${unit}`;
+    return `${counted(value, "rep")}${isKnown(weight) ? ` at ${number(weight, 2)} kg` : ""}`;
+  };
+  const before = items[0].kind === "reps_at_weight" ? "Before, at this weight or more" : "Before";
   return {
     summary: `${name}: ${number(items.length)} in force, the newest of ${said(items[0].day)}.`,
-    columns: [["Exercise", false], ["Record", true], ["Before", true], ["Day", false]],
+    columns: [["Exercise", false], ["Record", true], [before, true, "spare"], ["Day", false, "day"]],
     rows: items.map((item) => [
       item.name, measured(item.value, item.unit, item.at_weight_kg), measured(item.previous, item.unit), said(item.day),
     ]),
   };
 }
 
-export function streakFacts({ streaks }, days) {
+export function streakFacts({ streaks }, months) {
   const { current, longest } = streaks;
-  const sum = (key) => days.reduce((total, day) => total + day[key], 0);
+  const sum = (key) => months.reduce((total, month) => total + month[key], 0);
   const since = longest.weeks ? `, from ${said(longest.first)}` : "";
   return [
     ["Current streak", counted(current.weeks, "week")],
@@ -214,7 +225,7 @@ const MILESTONES = { sessions: "trainings", reps: "repetitions", external_load_k
 export function milestonesView({ milestones }) {
   const known = milestones.toSorted((a, b) => (a.day < b.day ? 1 : -1));
   return {
-    columns: [["Reached on", false], ["Milestone", false]],
+    columns: [["Reached on", false, "day"], ["Milestone", false]],
     rows: known.map(({ kind, value, day }) => [said(day), `${number(value)} ${MILESTONES[kind] ?? kind}`]),
   };
 }
