@@ -45,6 +45,7 @@ _SECONDS = 8.0  # after which a slow side has shown its rate
 _PATIENCE = 60.0  # seconds until the first rows are seen
 
 AGENT = "fold, our agent"
+CAUGHT_UP = "fold, our agent: until every user's load and records stand, too"
 BARE = "fold, a bare aiokafka consumer"
 UPSTREAM = "fold, an upstream Faust agent"
 EMPTY = "an upstream Faust agent that only decodes"
@@ -52,7 +53,8 @@ READY = "the fold's SQL alone, rows ready"
 VALUES = "the fold's SQL alone, from Python values"
 MEMORY = "memory of the worker that folds"
 NOTES = {
-    AGENT: "a worker that does not relay",
+    AGENT: "a worker that does not relay; its agent of load and records gives way to the fold, and works beside it",
+    CAUGHT_UP: "events divided by the seconds from the first row until no user is marked any more",
     BARE: "fetch, fold, store, commit, one after another; the same statements",
     UPSTREAM: f"one record at a time, the same statements; for {_SECONDS:g} s at most",
     EMPTY: "writes nothing",
@@ -61,6 +63,7 @@ NOTES = {
 }
 TARGETS = (
     Target("fold: 5,000 events/s", AGENT, 5000),
+    Target("load and records of all users: 2,500 events/s", CAUGHT_UP, 2500),
     Target("fold: 0.8 of its SQL alone, from Python values", AGENT, 0.8, VALUES),
     Target("fold: 0.8 of its SQL alone, rows ready", AGENT, 0.8, READY),
     Target("fold: as fast as an upstream Faust agent that only decodes", AGENT, 1.0, EMPTY),
@@ -88,11 +91,15 @@ UPDATE analytics.fold_state SET folded_seq = (SELECT max(seq) FROM outbox), gene
 
 @dataclass(frozen=True)
 class Followed:
-    """A process that was followed: events a second, seconds of its processor time for 10,000, its memory in MB."""
+    """A process that was followed: events a second, seconds of its processor time for 10,000, its memory in MB.
+
+    `began` is when the first of its rows was seen, by `time.perf_counter`.
+    """
 
     rate: float
     processor: float
     resident: float
+    began: float
 
 
 async def measure(stage: Stage) -> list[Measurement]:
@@ -103,13 +110,13 @@ async def measure(stage: Stage) -> list[Measurement]:
     await _write(urls, settings, min(_WRITTEN, count))
     await drain(settings, KafkaProducer.of(settings), [partial(_copy, urls, count)])
     trainings = _folded(urls)
+    rates: defaultdict[str, list[float]] = defaultdict(list)
     sides: dict[str, Callable[[], Awaitable[Followed]]] = {
-        AGENT: partial(_agent, stage, urls, settings, count),
+        AGENT: partial(_agent, stage, urls, settings, count, rates[CAUGHT_UP]),
         BARE: partial(_bare_consumer, stage, urls, settings, count),
         UPSTREAM: partial(_upstream, stage, urls, settings, count),
         EMPTY: partial(_upstream, stage, urls, settings, count, empty=True),
     }
-    rates: defaultdict[str, list[float]] = defaultdict(list)
     processor: defaultdict[str, list[float]] = defaultdict(list)
     resident = []
     for _ in range(min(stage.rounds, ROUNDS)):
@@ -162,11 +169,19 @@ def _clear(urls: DatabaseUrls) -> None:
     run(superuser(urls), "CHECKPOINT")
 
 
-async def _agent(stage: Stage, urls: DatabaseUrls, settings: Settings, count: int) -> Followed:
+async def _agent(stage: Stage, urls: DatabaseUrls, settings: Settings, count: int, caught_up: list[float]) -> Followed:
+    """The fold's figures; `caught_up` takes the rate at which load and records of all users were done, too."""
     worker = stage.worker(urls, settings, consumer_group=f"bench-{uuid4().hex}")
     worker.start()
     try:
-        return await _follow(worker, partial(_stored, urls), count)
+        followed = await _follow(worker, partial(_stored, urls), count)
+        deadline = time.monotonic() + _PATIENCE
+        while run(urls, "SELECT 1 FROM analytics.stale_users LIMIT 1"):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"users are still marked.\n{worker.tail()}")
+            await asyncio.sleep(0.1)
+        caught_up.append(count / (time.perf_counter() - followed.began))
+        return followed
     finally:
         worker.stop()
 
@@ -227,7 +242,7 @@ async def _follow(child: Child, done: Callable[[], int], count: int) -> Followed
     after = process.cpu_times()
     work = now_done - first
     spent = after.user + after.system - used.user - used.system
-    return Followed(work / (now - began), spent / work * 10_000, process.memory_info().rss / 1e6)
+    return Followed(work / (now - began), spent / work * 10_000, process.memory_info().rss / 1e6, began)
 
 
 def _stored(urls: DatabaseUrls) -> int:
