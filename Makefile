@@ -11,11 +11,13 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 # Of the integration tests those of storage and relay, which hold behind a pooler too.
 POOLED := trainings_storage outbox_store outbox_relay outbox_service volume fold_state
+# Those that are run on hash partitions too, but for their long stories: every kind of write to the tables of users.
+PARTITIONED := trainings_storage workouts_storage own_exercises volume naming insights imports erasures
 
-.PHONY: help run test test-kafka test-debian lint lock audit bench chaos clean
+.PHONY: help run test test-kafka test-debian lint lock audit bench chaos upgrade-drill restore-drill release clean
 
 help:  ## show the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run  ## start PostgreSQL, a broker and the service on this machine; Ctrl-C stops all of it
 	@$(BIN)/python -m embedded
@@ -23,6 +25,7 @@ run: $(VENV)/.run  ## start PostgreSQL, a broker and the service on this machine
 test: $(VENV)/.dev  ## run every test that needs no Apache Kafka
 	$(PYTEST) tests/unit --cov --cov-report=term:skip-covered --cov-fail-under=80
 	$(PYTEST) tests/integration
+	TRAINING_TEST_PARTITIONS=hash $(PYTEST) -k "not test_any_" $(PARTITIONED:%=tests/integration/test_%.py)
 
 test-kafka: $(VENV)/.dev  ## run the broker-facing tests on Apache Kafka (Java 17 and Maven, or Docker)
 	TRAINING_TEST_BROKER=kafka $(PYTEST) tests/kafka
@@ -43,6 +46,15 @@ chaos: $(VENV)/.bench  ## break a real stack in every listed way, judge what is 
 	@mkdir -p .state && rm -f .state/chaos.jsonl
 	@status=0; $(BIN)/python -m chaos --controls --mixed --kills 200 --out .state/chaos.jsonl || status=$$?; \
 	$(BIN)/python -m chaos.report .state/chaos.jsonl && exit $$status
+
+upgrade-drill: $(VENV)/.dev  ## upgrade two workers from the previous schema version, one by one, under load
+	@$(BIN)/python -m drills upgrade $(if $(FROM),--from $(FROM))
+
+restore-drill: $(VENV)/.dev  ## lose a database under load, and restore it from a base backup
+	@$(BIN)/python -m drills restore
+
+release: $(VENV)/.dev  ## build wheel, sources and bill of materials of this version into dist/
+	@$(BIN)/python -m release
 
 lock: $(VENV)/.dev  ## renew the lock files from pyproject.toml
 	$(COMPILE) --upgrade --output-file requirements/worker.txt

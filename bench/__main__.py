@@ -20,7 +20,7 @@ import psutil
 import psycopg2
 import uvloop
 
-from bench import fold, growth, latency, limits, posts, relay, report
+from bench import fold, growth, latency, limits, posts, relay, report, scaling
 from bench.results import Goal, Measurement, Results, Target, figure, line
 from bench.stage import POSTGRES, Stage, stage
 from embedded.process import ServerError
@@ -36,6 +36,7 @@ AREAS: dict[str, tuple[Measure, Sequence[Target]]] = {
     "fold": (fold.measure, fold.TARGETS),
     "limits": (limits.measure, limits.TARGETS),
     "growth": (growth.measure, growth.TARGETS),
+    "scaling": (scaling.measure, scaling.TARGETS),
 }
 RESULTS = Path("docs/benchmarks/results.json")
 _PACKAGES = (

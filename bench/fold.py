@@ -107,8 +107,8 @@ async def measure(stage: Stage) -> list[Measurement]:
     urls = stage.urls()
     settings = stage.settings(urls, relay_enabled=False)
     count = EVENTS // 8 if stage.quick else EVENTS
-    await _write(urls, settings, min(_WRITTEN, count))
-    await drain(settings, KafkaProducer.of(settings), [partial(_copy, urls, count)])
+    await write(urls, settings, min(_WRITTEN, count))
+    await drain(settings, KafkaProducer.of(settings), [partial(fill_log, urls, count)])
     trainings = _folded(urls)
     rates: defaultdict[str, list[float]] = defaultdict(list)
     sides: dict[str, Callable[[], Awaitable[Followed]]] = {
@@ -121,15 +121,15 @@ async def measure(stage: Stage) -> list[Measurement]:
     resident = []
     for _ in range(min(stage.rounds, ROUNDS)):
         for name, side in sides.items():
-            _clear(urls)
+            clear(urls)
             followed = await side()
             rates[name].append(followed.rate)
             processor[name].append(followed.processor)
             if name == AGENT:
                 resident.append(followed.resident)
-        _clear(urls)
+        clear(urls)
         rates[READY].append(await _ready(urls, trainings))
-        _clear(urls)
+        clear(urls)
         rates[VALUES].append(await _from_values(urls, trainings))
     return [
         *(Measurement("fold", name, "events/s", tuple(values), NOTES[name]) for name, values in rates.items()),
@@ -141,7 +141,7 @@ async def measure(stage: Stage) -> list[Measurement]:
     ]
 
 
-async def _write(urls: DatabaseUrls, settings: Settings, count: int) -> None:
+async def write(urls: DatabaseUrls, settings: Settings, count: int) -> None:
     """The first trainings, as POST stores them."""
     database = Database(urls.worker)
     try:
@@ -154,7 +154,7 @@ async def _write(urls: DatabaseUrls, settings: Settings, count: int) -> None:
         await database.close()
 
 
-def _copy(urls: DatabaseUrls, count: int) -> int:
+def fill_log(urls: DatabaseUrls, count: int) -> int:
     """Fill the log up to `count` events at least; returns how many it holds."""
     run(urls, _COPY, {"copies": -(-count // _logged(urls)) - 1})
     return _logged(urls)
@@ -164,7 +164,8 @@ def _logged(urls: DatabaseUrls) -> int:
     return int(run(urls, "SELECT count(*) FROM outbox")[0][0])
 
 
-def _clear(urls: DatabaseUrls) -> None:
+def clear(urls: DatabaseUrls) -> None:
+    """Empty the derived tables; the log stays, and is not folded."""
     run(urls, _CLEAR)
     run(superuser(urls), "CHECKPOINT")
 
@@ -174,7 +175,7 @@ async def _agent(stage: Stage, urls: DatabaseUrls, settings: Settings, count: in
     worker = stage.worker(urls, settings, consumer_group=f"bench-{uuid4().hex}")
     worker.start()
     try:
-        followed = await _follow(worker, partial(_stored, urls), count)
+        followed = await _follow(worker, partial(stored, urls), count)
         deadline = time.monotonic() + _PATIENCE
         while run(urls, "SELECT 1 FROM analytics.stale_users LIMIT 1"):
             if time.monotonic() > deadline:
@@ -189,7 +190,7 @@ async def _agent(stage: Stage, urls: DatabaseUrls, settings: Settings, count: in
 async def _bare_consumer(stage: Stage, urls: DatabaseUrls, settings: Settings, count: int) -> Followed:
     child = _peer(stage, urls, settings, "bare-consumer", (sys.executable, "-m", "bench.peers.bare_consumer"))
     try:
-        return await _follow(child, partial(_stored, urls), count)
+        return await _follow(child, partial(stored, urls), count)
     finally:
         child.kill()
 
@@ -200,7 +201,7 @@ async def _upstream(
     faust = (sys.executable, "-m", "faust", "-q", "-A", "bench.peers.upstream_agent", "-L", "uvloop", "worker")
     child = _peer(stage, urls, settings, "upstream-agent", (*faust, "-l", "warn"), empty=empty, port=free_port())
     try:
-        return await _follow(child, partial(_seen, child) if empty else partial(_stored, urls), count)
+        return await _follow(child, partial(_seen, child) if empty else partial(stored, urls), count)
     finally:
         child.kill()  # a stop of upstream's may take for ever
 
@@ -245,7 +246,8 @@ async def _follow(child: Child, done: Callable[[], int], count: int) -> Followed
     return Followed(work / (now - began), spent / work * 10_000, process.memory_info().rss / 1e6, began)
 
 
-def _stored(urls: DatabaseUrls) -> int:
+def stored(urls: DatabaseUrls) -> int:
+    """How many trainings are folded."""
     return int(run(urls, "SELECT count(*) FROM analytics.folded_trainings")[0][0])
 
 

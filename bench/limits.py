@@ -48,7 +48,7 @@ async def measure(stage: Stage) -> list[Measurement]:
     """Every limit, `stage.rounds` times by turns."""
     urls = stage.urls()
     script = stage.folder / "post.sql"
-    script.write_text(await _script())
+    script.write_text(await post_script())
     rates: dict[str, list[float]] = {PGBENCH: [], PERF: [], SEND_BATCH: []}
     records = 20_000 if stage.quick else 400_000
     seconds = 1 if stage.quick else 6
@@ -56,7 +56,7 @@ async def measure(stage: Stage) -> list[Measurement]:
     topic = await _topic(stage)
     await _send_batches(stage, topic, records // 10)
     for _ in range(stage.rounds):
-        rates[PGBENCH].append(await asyncio.to_thread(_pgbench, urls, script, seconds))
+        rates[PGBENCH].append(await asyncio.to_thread(pgbench, urls, script, seconds))
         rates[PERF].append(await asyncio.to_thread(_perf, stage, jars, topic, records))
         rates[SEND_BATCH].append(await _send_batches(stage, topic, records))
     notes = {
@@ -67,7 +67,7 @@ async def measure(stage: Stage) -> list[Measurement]:
     return [Measurement(AREA, name, "/s", tuple(values), notes[name]) for name, values in rates.items()]
 
 
-async def _script() -> str:
+async def post_script() -> str:
     """One POST's statement as a pgbench script: constants but for its ids."""
     ((statement, parameters),) = await recorded(1)
     sql, names = numbered(statement)
@@ -86,7 +86,8 @@ def _literal(value: Any) -> str:
     return f"E'{escaped}'"
 
 
-def _pgbench(urls: DatabaseUrls, script: Path, seconds: int) -> float:
+def pgbench(urls: DatabaseUrls, script: Path, seconds: int) -> float:
+    """Transactions a second of a script, for so long. Raises RuntimeError where one fails."""
     command = [programs() / "pgbench", "-n", "-M", "prepared", "-c", CONNECTIONS, "-j", _THREADS, "-T", seconds]
     # Of the service's own options this one matters here.
     said = _run([str(part) for part in (*command, "-f", script, f"{urls.worker}?options=-c%20jit%3Doff")])

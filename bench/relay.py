@@ -104,8 +104,8 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class _Reader:
-    """One who drains a table of rows, and how it is started, warm, and stopped."""
+class Reader:
+    """Who drains a table of rows, and how it is started, warm, and stopped."""
 
     topic: str
     events: int
@@ -133,10 +133,10 @@ async def measure(stage: Stage) -> list[Measurement]:
         for topic in {reader.topic for reader in readers.values()}:
             await make_topic(bootstrap, topic, stage.settings(ours).topic_partitions)
         for reader in readers.values():
-            await _drained(bootstrap, reader, min(reader.events, _WARM_UP))
+            await drained(bootstrap, reader, min(reader.events, _WARM_UP))
         for _ in range(min(stage.rounds, ROUNDS)):
             for name, reader in readers.items():
-                rate, megabytes = await _drained(bootstrap, reader, reader.events)
+                rate, megabytes = await drained(bootstrap, reader, reader.events)
                 found[name].append(rate)
                 resident[name].append(megabytes)
     return [
@@ -185,27 +185,27 @@ async def make_topic(bootstrap: str, topic: str, partitions: int) -> None:
 
 async def _in_memory(urls: DatabaseUrls, settings: Settings, count: int, rounds: int) -> list[float]:
     def fill(count: int) -> int:
-        _fill(urls, settings.events_topic, count)
+        fill_outbox(urls, settings.events_topic, count)
         return count
 
     warm, rest = partial(fill, min(count, _WARM_UP)), [partial(fill, count)] * rounds
     return [count / seconds for seconds in (await drain(settings, Memory(), [warm, *rest]))[1:]]
 
 
-def _ours(stage: Stage, stack: ExitStack, urls: DatabaseUrls, events: int) -> _Reader:
+def _ours(stage: Stage, stack: ExitStack, urls: DatabaseUrls, events: int) -> Reader:
     worker = stage.worker(urls, stage.settings(urls))
     stack.callback(worker.stop)
     topic = f"relay_{uuid4().hex[:8]}"  # none that its agent reads: these rows are no trainings
-    return _Reader(topic, events, partial(_fill, urls, topic), worker.start, worker.stop, lambda: worker.pid)
+    return Reader(topic, events, partial(fill_outbox, urls, topic), worker.start, worker.stop, lambda: worker.pid)
 
 
-def _debezium(connect: Connect, urls: DatabaseUrls, settings: Mapping[str, str], events: int) -> _Reader:
+def _debezium(connect: Connect, urls: DatabaseUrls, settings: Mapping[str, str], events: int) -> Reader:
     topic = f"debezium_{connect.slot}"
     go = partial(connect.go, settings)
-    return _Reader(topic, events, partial(_fill, urls, topic), go, connect.pause, lambda: connect.pid)
+    return Reader(topic, events, partial(fill_outbox, urls, topic), go, connect.pause, lambda: connect.pid)
 
 
-def _naive(stage: Stage, stack: ExitStack, urls: DatabaseUrls, events: int) -> _Reader:
+def _naive(stage: Stage, stack: ExitStack, urls: DatabaseUrls, events: int) -> Reader:
     run(urls, _NAIVE_TABLE)
     topic = f"naive_{uuid4().hex[:8]}"
     needs = {"bootstrap": stage.broker.bootstrap, "topic": topic, "database_url": urls.owner, "batch": _NAIVE_BATCH}
@@ -213,11 +213,11 @@ def _naive(stage: Stage, stack: ExitStack, urls: DatabaseUrls, events: int) -> _
     command = (sys.executable, "-m", "bench.peers.naive_relay")
     stack.callback(child.kill)
     start = partial(child.spawn, command, env={**os.environ, "BENCH_PEER": json.dumps(needs)})
-    fill = partial(_fill, urls, topic, table="naive_outbox")
-    return _Reader(topic, events, fill, start, child.kill, lambda: child.pid)
+    fill = partial(fill_outbox, urls, topic, table="naive_outbox")
+    return Reader(topic, events, fill, start, child.kill, lambda: child.pid)
 
 
-async def _drained(bootstrap: str, reader: _Reader, count: int) -> tuple[float, float]:
+async def drained(bootstrap: str, reader: Reader, count: int) -> tuple[float, float]:
     """Let the reader drain `count` rows: how many a second, and its memory at the end in MB."""
     reader.fill(count)
     async with _ends(bootstrap, reader.topic) as ends:
@@ -259,7 +259,7 @@ async def _ends(bootstrap: str, topic: str) -> AsyncIterator[Callable[[], Awaita
         await consumer.stop()
 
 
-def _fill(urls: DatabaseUrls, topic: str, count: int, *, table: str = "outbox") -> None:
+def fill_outbox(urls: DatabaseUrls, topic: str, count: int, *, table: str = "outbox") -> None:
     """Add rows, as many small transactions would; what they wrote is then on the disk."""
     connection = psycopg2.connect(urls.owner)
     connection.autocommit = True

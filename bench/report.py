@@ -10,7 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from bench import fold, growth, latency, limits, posts, relay
+from bench import fold, growth, latency, limits, posts, relay, scaling
 from bench.results import Goal, Measurement, Results, figure
 
 mpl.use("svg")
@@ -27,6 +27,7 @@ _AREAS = {
     "fold": ("The agent", fold),
     "limits": ("Limits of the machine", limits),
     "growth": ("Growth", growth),
+    "scaling": ("Scaling", scaling),
 }
 _RATES = ("/s", "events/s")
 _OURS, _THEIRS = "#1f6f8b", "#b0b0b0"

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 import aiohttp
 
 from chaos.history import CREATIONS, Call, History, Kind, Outcome, Type
+from tests.support.worker import token
 
 TIMEOUT = 8.0  # seconds that a client waits for an answer
 _REPEATS = 6  # of a call that may be repeated and whose outcome is unknown
@@ -109,7 +110,8 @@ class Client:
         self.random = random.Random(f"{seed}/{name}")
         self._history = history
         self._targets = targets
-        self._calls = 0
+        self._seed = seed
+        self._calls = self._users = 0
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Client":
@@ -119,6 +121,11 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             await self._session.close()
+
+    def next_user(self) -> User:
+        """A user that is this client's alone, and unlike those before."""
+        self._users += 1
+        return stranger(self.name, self._seed, self._users)
 
     def new_id(self) -> str:
         """An id of this client's own choice."""
@@ -199,6 +206,12 @@ class Client:
                 return Answer(number, began, time.monotonic(), answer.status, answer.headers, body)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return Answer(number, began, time.monotonic())
+
+
+def stranger(name: str, seed: str, number: int = 0) -> User:
+    """A user of the client of that name, in no group."""
+    id_ = str(uuid5(SPACE, f"{seed}/{name}/{number}"))
+    return User(id_, token(id_))
 
 
 def _outcome(status: int) -> Outcome:

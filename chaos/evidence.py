@@ -1,9 +1,10 @@
 """What the judge looks at, read at rest: the whole log and topic, the derived tables and the tables of record."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
@@ -23,8 +24,10 @@ from chaos.history import (
     set_digest,
     workout_digest,
 )
+from models.archives import ArchivedRow
 from models.events import ExerciseEvent, LoadBandEvent, PersonalRecordEvent, TrainingEvent, WorkoutEvent
 from models.exercises import Facts, is_of_implement
+from storage.archives import list_archives, read_rows
 from storage.database import Database
 from storage.volume_statements import COLUMNS, KEYS, READ
 from tests.support.topic import Record, read_topic
@@ -38,6 +41,11 @@ SELECT event_id::text, user_id::text, aggregate_type, aggregate_id::text, versio
 _SKIPPED = "SELECT o.event_id::text FROM outbox_quarantine q JOIN outbox o USING (seq) WHERE q.state = 'skipped'"
 _ACCESSES = "SELECT user_id::text, coach_id::text, group_external_id, request_id, scope FROM access_log"
 _MEMBERSHIPS = "SELECT user_id::text, group_external_id, scopes FROM memberships WHERE revoked_at IS NULL"
+_ERASED = "SELECT unnest(erased(%s::uuid[]))::text"
+_TABLES = """
+SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname IN ('public', 'analytics') AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+"""
 _FACTS = "SELECT slug, revision, bw_fraction, category, family, difficulty, equipment FROM exercises"
 
 # The documents of the tables of record, as far as `content_digest` and `workout_digest` look at them.
@@ -212,16 +220,30 @@ class Evidence:
     """For each question of `BY_RECORD` the rows that the tables of record answer, and those of the derived tables."""
     verification: Verification = field(default_factory=Verification)
     """Of `training analytics verify`."""
+    erased: frozenset[str] = frozenset()
+    """Users."""
+    left: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """For each erased user, of whom there is something left, the tables with a row that holds their id anywhere; but
+    for the event that tells of it."""
 
 
-async def gather(owner_url: str, bootstrap: str, topics: Mapping[Type, str]) -> Evidence:
-    """Read everything; nothing may be writing, relaying or folding."""
+async def gather(
+    owner_url: str,
+    bootstrap: str,
+    topics: Mapping[Type, str],
+    leavers: Collection[str] = (),
+    archive_dir: Path | None = None,
+) -> Evidence:
+    """Read everything; nothing may be writing, relaying or folding. `leavers` are the users who may be erased, and
+    `archive_dir` holds the archived part of the log.
+    """
     records: dict[str, Sequence[Record]] = {
         type_: await read_topic(bootstrap, topic) for type_, topic in topics.items()
     }
     database = Database(owner_url, statement_timeout=120.0)
     try:
-        verification = await verify(database)
+        verification = await verify(database, archive_dir)
+        archived = [_of_archive(row) async for row in _archived(database, archive_dir)]
     finally:
         await database.close()
     connection = psycopg2.connect(owner_url)
@@ -233,8 +255,11 @@ async def gather(owner_url: str, bootstrap: str, topics: Mapping[Type, str]) -> 
                 cursor.execute(sql, parameters or None)
                 return cursor.fetchall()
 
+            erased = frozenset(user_id for (user_id,) in ask(_ERASED, sorted(leavers))) if leavers else frozenset()
             return Evidence(
-                log=_by_id(ask(_LOG)),
+                erased=erased,
+                left=_left(ask, erased, archived),
+                log=_by_id([*ask(_LOG), *archived]),
                 records=records,
                 skipped=frozenset(event_id for (event_id,) in ask(_SKIPPED)),
                 stored={
@@ -270,6 +295,33 @@ def read_log(owner_url: str, topic: str) -> dict[str, Logged]:
             return _by_id(cursor.fetchall())
     finally:
         connection.close()
+
+
+async def _archived(database: Database, archive_dir: Path | None) -> AsyncIterator[ArchivedRow]:
+    for archive in await list_archives(database):
+        async for rows in read_rows(archive_dir, archive.file):
+            for row in rows:
+                yield row
+
+
+def _of_archive(row: ArchivedRow) -> tuple[Any, ...]:
+    ids = str(row.event_id), str(row.user_id), row.aggregate_type, str(row.aggregate_id)
+    return (*ids, row.version, row.request_id, row.payload, row.seq)
+
+
+def _left(
+    ask: Callable[..., list[tuple[Any, ...]]], erased: Collection[str], archived: Sequence[tuple[Any, ...]]
+) -> dict[str, frozenset[str]]:
+    left: dict[str, set[str]] = defaultdict(set)
+    for _, user_id, *_ in archived:
+        if user_id in erased:
+            left[user_id].add("an archive")
+    for (table,) in ask(_TABLES) if erased else ():
+        told = "" if table != "public.outbox" else "AND event_type <> 'user_erased'"
+        sql = f"SELECT DISTINCT u FROM {table} t, unnest(%s) u WHERE strpos(t::text, u) > 0 {told}"
+        for (user_id,) in ask(sql, sorted(erased)):
+            left[user_id].add(table)
+    return {user_id: frozenset(tables) for user_id, tables in left.items()}
 
 
 def _by_id(rows: Sequence[tuple[Any, ...]]) -> dict[str, Logged]:

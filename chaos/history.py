@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-Type = Literal["training", "workout", "exercise", "insight", "membership"]
+Type = Literal["training", "workout", "exercise", "insight", "membership", "user"]
 Kind = Literal[
     "create",
     "correct",
@@ -38,6 +38,7 @@ Kind = Literal[
     "coach-plan",
     "group-workout",
     "group-training",
+    "erase",
 ]
 Outcome = Literal["ok", "failed", "unknown"]
 
@@ -57,7 +58,7 @@ class Aggregate(NamedTuple):
 
     type: str
     """As the log names it: one of `Type`, where nothing is wrong. All that a user says of exercises is one, which has
-    the user's id. Memberships have no log; their id is the group's."""
+    the user's id, as the erasure of a user is one. Memberships have no log; their id is the group's."""
     user_id: str
     id: str
 
@@ -198,7 +199,7 @@ class Facts:
     peak_memory: int = 0
     """Bytes resident of the largest worker at any time."""
     memory_limit: int = 150 * 2**20
-    """Bytes."""
+    """Bytes resident of a worker."""
     peak_connections: int = 0
     """Of all workers to PostgreSQL at any time."""
     connection_limit: int = 0

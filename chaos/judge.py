@@ -4,8 +4,9 @@ Every rule is a pure function over plain data (`chaos.rules`); `judge` reads and
 rest: when nobody writes, all is relayed and folded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from chaos.evidence import Evidence, Logged, gather
 from chaos.history import Call, Facts, History, Type
@@ -25,6 +26,7 @@ from chaos.rules.coaches import (
     unlogged_accesses,
     writes_without_leave,
 )
+from chaos.rules.erasures import key_of, left_behind, unlike_the_last_word, unlike_the_request
 from chaos.rules.measures import bad_stops, slow_recoveries, unbounded
 from chaos.rules.tables import unlike_the_events, unlike_the_record
 from chaos.rules.topics import Topic, differing_copies, disorder, lost, phantoms, too_many_copies
@@ -61,22 +63,40 @@ class Verdict:
         return frozenset(violation.invariant for violation in self.violations)
 
 
-async def judge(history: History, owner_url: str, bootstrap: str, topics: Mapping[Type, str], facts: Facts) -> Verdict:
-    """Read the servers and judge all twelve. `owner_url` is the schema owner's."""
-    return decide(await gather(owner_url, bootstrap, topics), history, facts)
+async def judge(
+    history: History,
+    owner_url: str,
+    bootstrap: str,
+    topics: Mapping[Type, str],
+    facts: Facts,
+    *,
+    archive_dir: Path | None = None,
+) -> Verdict:
+    """Read the servers and judge all twelve. `owner_url` is the schema owner's, `archive_dir` holds the archives."""
+    leavers = {call.user_id for call in history if call.kind == "erase"}
+    return decide(await gather(owner_url, bootstrap, topics, leavers, archive_dir), history, facts)
 
 
 def decide(evidence: Evidence, history: History, facts: Facts) -> Verdict:
-    """Judge all twelve."""
+    """Judge all twelve. Of users who were erased `chaos.rules.erasures` asks what the others ask of everybody else."""
+    erased = evidence.erased
     undone = [call for call in history if _undone(call, facts)]
     tail: set[str | None] = {call.request_id for call in undone}
     settled = [call for call in history if call.request_id not in tail]
-    calls = [call for call in settled if call.type != "membership"]
+    erasures = [
+        *unlike_the_request(settled, erased, undone),
+        *left_behind(evidence.left),
+        *unlike_the_last_word(evidence.records, erased, went_back=bool(facts.rewinds)),
+    ]
+    undone = [call for call in undone if call.user_id not in erased]
+    settled = [call for call in settled if call.user_id not in erased]
+    calls = [call for call in settled if call.type not in {"membership", "user"}]
     changes = [call for call in settled if call.type == "membership"]
     changes += [replace(call, outcome="unknown") for call in undone if call.type == "membership"]
+    evidence = _without(evidence, erased)
     types = dict.fromkeys([*evidence.records, *(row.aggregate.type for row in evidence.log.values())])
     topics = {type_: Topic.of(evidence.records.get(type_, ())) for type_ in types}
-    violations = [*too_many_copies(list(topics.values()), facts)]
+    violations = [*erasures, *too_many_copies(list(topics.values()), facts)]
     for type_, topic in topics.items():
         log = {event_id: row for event_id, row in evidence.log.items() if row.aggregate.type == type_}
         poison = facts.poison if type_ == "training" else 0
@@ -116,6 +136,18 @@ def decide(evidence: Evidence, history: History, facts: Facts) -> Verdict:
     events = sum(len(topic.copies) for topic in topics.values())
     duplicates = sum(topic.duplicates for topic in topics.values())
     return Verdict(tuple(violations), events, duplicates, len(history))
+
+
+def _without(evidence: Evidence, users: Collection[str]) -> Evidence:
+    """The log and the topics as they are of everybody else."""
+    return replace(
+        evidence,
+        log={id_: row for id_, row in evidence.log.items() if row.aggregate.user_id not in users},
+        records={
+            type_: [record for record in records if key_of(record) not in users]
+            for type_, records in evidence.records.items()
+        },
+    )
 
 
 def compare(log: Mapping[str, Logged], records: Sequence[Record]) -> Verdict:

@@ -4,11 +4,11 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from chaos.client import SPACE, Client, Coach, User
+from chaos.client import Client, Coach, User, stranger
 from chaos.history import History
-from chaos.routes import COACHES_ROUTES, ROUTES
+from chaos.routes import COACHES_ROUTES, LEAVERS_ROUTES, ROUTES
 from tests.support.worker import token
 
 _LOOK = 0.1  # seconds
@@ -18,8 +18,9 @@ _GROUP = "club"
 class Load:
     """The clients at work, together about `rate` calls a second, until it is left. An async context manager.
 
-    Two clients share each user, so that they meet on the same trainings; another one coaches them. `pace` multiplies
-    the rate from now on (0: no calls); while `hot` is set, everybody works for one user, but the coach.
+    Two clients share each user, so that they meet on the same trainings; another one coaches them; the last one has
+    users of its own, one after the other, each of whom is erased. `pace` multiplies the rate from now on (0: no calls);
+    while `hot` is set, the clients of the first kind all work for one user.
     """
 
     def __init__(
@@ -30,22 +31,21 @@ class Load:
         self.hot = False
         self._seed = seed
         self._targets = targets
-        self._pause = (clients + 1) / rate
+        self._pause = (clients + 2) / rate
         chance = random.Random(f"{seed}/users")
         coach, *ids = (str(UUID(int=chance.getrandbits(128), version=4)) for _ in range(max(clients // 2, 1) + 1))
         self.users = [User(id_, token(id_, groups=[_GROUP]), group=_GROUP) for id_ in ids]
         self._coach = Coach(coach, token(coach, coach_of=[_GROUP]), group=_GROUP, athletes=self.users)
         self._clients = [self.client(f"c{number}", self.users[number // 2]) for number in range(clients)]
         self._clients.append(self.client("coach", self._coach))
+        self._leaver = self.client("leaver")
+        self._clients.append(self._leaver)
         self._stopped = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def client(self, name: str, user: User | None = None) -> Client:
         """Another client with a user of its own (or `user`), for calls of its own."""
-        if user is None:
-            id_ = str(uuid5(SPACE, f"{self._seed}/{name}"))
-            user = User(id_, token(id_))
-        return Client(name, user, self.history, self._targets, self._seed)
+        return Client(name, user or stranger(name, self._seed), self.history, self._targets, self._seed)
 
     async def __aenter__(self) -> "Load":
         self._tasks = [asyncio.create_task(self._work(client)) for client in self._clients]
@@ -57,12 +57,17 @@ class Load:
 
     async def _work(self, client: Client) -> None:
         own = client.user
-        routes = COACHES_ROUTES if own is self._coach else ROUTES
+        routes = ROUTES
+        if client is self._leaver:
+            routes = LEAVERS_ROUTES
+        elif own is self._coach:
+            routes = COACHES_ROUTES
         weights = [route.weight for route in routes]
         async with client:
             began = time.monotonic()
             while await self._rested(began, client.random.uniform(0.5, 1.5) * self._pause):
-                client.user = self.users[0] if self.hot and own is not self._coach else own
+                if routes is ROUTES:
+                    client.user = self.users[0] if self.hot else own
                 (route,) = client.random.choices(routes, weights)
                 began = time.monotonic()
                 await route.run(client)

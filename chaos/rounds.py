@@ -21,6 +21,8 @@ _BEFORE = 2.0  # seconds of load before the fault
 _CALM_AFTER = 1 / 3  # the part of kills whose recovery is waited for; the others come into one
 _AFTER = 1.0  # seconds of load after the recovery
 _RATE = 40.0  # calls a second
+_MEMORY = 150 * 2**20  # bytes of a worker
+_PYARROW = 60 * 2**20  # more, where there are archives to read
 _LONGEST = 90.0  # seconds that a round's load may last: bounds what may wait in the outbox
 
 
@@ -112,7 +114,10 @@ async def _round(servers: Servers, seed: int, number: int, name: str, suffer: Su
             if not await watch.rested():
                 broken.append(Violation("I5", f"not all was published and folded within {PATIENCE:g} s of quiet"))
         await stack.end()
-        verdict = await judge(load.history, stack.owner_url, stack.bootstrap, stack.topics, _facts(stack, watch))
+        facts = _facts(stack, watch)
+        verdict = await judge(
+            load.history, stack.owner_url, stack.bootstrap, stack.topics, facts, archive_dir=stack.archive_dir
+        )
         broken += verdict.violations
         return Result(
             fault=name,
@@ -154,6 +159,7 @@ def _facts(stack: Stack, watch: Watch) -> Facts:
         peak_memory=watch.peak_memory,
         peak_connections=watch.peak_connections,
         connection_limit=(POOL_SIZE + 3) * (stack.most_workers + 1),  # one that died may not have ended yet
+        memory_limit=_MEMORY + (_PYARROW if any(stack.archive_dir.iterdir()) else 0),
         outbox_rows=watch.outbox_rows,
         outbox_limit=int(_RATE * 10 * _LONGEST),
         poison=stack.poison,

@@ -130,6 +130,7 @@ class Stack:
         self.settings: dict[str, object] = {}
         self.ending: list[Callable[[], None]] = []  # what a fault wants undone after the judgement
         self.folder = new_folder(servers.folder, "workers")
+        self.archive_dir = new_folder(servers.folder, "archive")
 
     @property
     def topic(self) -> str:
@@ -181,6 +182,7 @@ class Stack:
                 "relay_batch": BATCH,
                 "relay_lease": LEASE,
                 "relay_ack_timeout": ACK_TIMEOUT,
+                "archive_dir": self.archive_dir,
                 "log_format": "console",
                 **self.settings,
             }
@@ -261,7 +263,8 @@ class Stack:
 
     async def command(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run `training …` as an operator does, with the owner's rights."""
-        environment = dict(self.members[0].environment) | {"TRAINING_DATABASE_URL": self.urls.worker}
+        urls = {"TRAINING_DATABASE_URL": self.urls.worker, "TRAINING_DATABASE_OWNER_URL": self.urls.owner}
+        environment = dict(self.members[0].environment) | urls
         return await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "cli", *arguments],

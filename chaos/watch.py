@@ -24,6 +24,8 @@ SELECT count(*) FROM pg_stat_activity
 WHERE usename = 'training_worker' AND datname = current_database() AND application_name <> ''
 """
 
+_ERASING = "SELECT count(*) FROM erasures WHERE user_id IS NOT NULL"
+
 
 @dataclass(frozen=True)
 class Look:
@@ -113,7 +115,9 @@ class Watch:
             with suppress(DatabaseUnavailable):
                 database = await self._open()
                 fresh = await read_freshness(database)  # first: what follows from the last trainings is published, too
-                if not fresh.behind and not fresh.stale_users and not (await status(database)).depth:
+                ((erasing,),) = await database.all(_ERASING)
+                settled = not erasing and not fresh.behind and not fresh.stale_users
+                if settled and not (await status(database)).depth:
                     return True
             await asyncio.sleep(EVERY)
         return False

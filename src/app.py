@@ -1,30 +1,38 @@
 """The service, wired: `faust -A app -L uvloop worker` hosts REST, the relay and the agents in one process."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from agents.erasures import ErasureWorker
 from agents.folding import Fold
 from agents.imports import ImportWorker
 from agents.insights import InsightsFold
 from agents.volume import VolumeFold
 from kafka_access import KafkaAccess
+from models import traces
 from outbox.service import OutboxService
-from runtime import logs
+from runtime import logs, tracing
 from runtime.app import App
 from runtime.batches import batches
 from runtime.web import REFUSAL, Limits
 from settings import settings
+from storage.archives import erase as erase_archived
 from storage.database import Database
+from storage.erasures import Erasures
 from storage.fold_state import read_freshness
 from storage.imports import Imports
 from storage.outbox import months_ahead, status
 from storage.replica import INTERVAL as REPLICA_INTERVAL
 from storage.replica import Replica
 from web.api import ALL_ROUTES
+from web.limits import RateLimits
 from web.measures import Measures
+from web.request_log import RequestLog
 from web.server import setup
 from web.services import CATALOGUE_INTERVAL, CatalogueCache, Services
 from web.watch import AgentState, Backlog, Watch
@@ -57,25 +65,48 @@ replica = (
     )
 )
 insights = InsightsFold(database, config.insights_topic)
-volume = VolumeFold(database, config.events_topic, config.exercise_events_topic, stored=insights.folded)
+volume = VolumeFold(
+    database,
+    config.events_topic,
+    config.exercise_events_topic,
+    stored=insights.folded,
+    archive_dir=config.archive_dir,
+)
 outbox = OutboxService(config, database, on_topic_made_anew=volume.catch_up)
 insights.announced = outbox.wake
 catalogue = CatalogueCache(database)
 imports = ImportWorker(database, config.events_topic, resolve=catalogue.resolve, wake=outbox.wake)
+erasures = ErasureWorker(
+    database,
+    config.events_topic,
+    archives=partial(erase_archived, database, config.archive_dir),
+    wake=outbox.wake,
+    grace_days=config.erasure_grace_days,
+    relayed=config.relay_enabled,
+)
+measures = Measures()
+limits = RateLimits(database, measures, reads=config.rate_reads, writes=config.rate_writes)
+requests = RequestLog(database, measures)
+spans = tracing.begin([route.path for route in ALL_ROUTES if route.probe])
 
 
 async def lifetime(_app: web.Application) -> AsyncIterator[None]:
     """What is open as long as the web server is: it ends after requests, timers and agents."""
+    limits.start()
+    requests.start()
     await outbox.start()
     imports.start()
+    erasures.start()
     insights.start()
     yield
-    await insights.stop()
-    await imports.stop()
+    await asyncio.gather(requests.stop(), limits.stop(), insights.stop())
+    await asyncio.gather(imports.stop(), erasures.stop())
     await outbox.stop()
     if replica is not None:
         await replica.close()
     await database.close()
+    if spans is not None:
+        await spans.close()
 
 
 class Service(App):
@@ -91,7 +122,22 @@ class Service(App):
             dead=dead,
             backlog=read_backlog,
         )
-        services = Services(config, database, catalogue, watch, Measures(), outbox.wake, replica, imports.wake)
+        services = Services(
+            config,
+            database,
+            catalogue,
+            watch,
+            measures,
+            outbox.wake,
+            replica,
+            imports.wake,
+            erasures.wake,
+            limits=limits,
+            requests=requests,
+            traceparent=traces.read if spans is None else spans.traceparent,
+        )
+        if spans is not None:
+            web_app.middlewares.append(spans.middleware)
         web_app.cleanup_ctx.append(lifetime)
         web_app[REFUSAL] = setup(web_app, services, ALL_ROUTES)
 
@@ -123,14 +169,8 @@ async def catch_up() -> None:
 
 @app.every(30.0, "rules")
 async def renew() -> None:
-    """Computes anew, once after an upgrade, what was computed by rules before these."""
+    """Computes anew what was computed by rules before these: after an upgrade, and while it is under way."""
     await volume.renew()
-
-
-@app.every(1.0, "insights")
-async def look_for_marks() -> None:
-    """The floor of load and records: whose fold told nobody here is looked at with the next tick."""
-    await insights.tick()
 
 
 @app.every(60.0, "days")
@@ -152,13 +192,13 @@ if replica is not None:
 @app.agent(app.topic(config.events_topic), name="volume")
 async def fold_volume(stream: Any) -> None:
     """Keeps the volume tables."""
-    await volume.run(batches(stream))
+    await volume.run(batches(stream, spans))
 
 
 @app.agent(app.topic(config.exercise_events_topic), name="naming")
 async def fold_names(stream: Any) -> None:
     """Keeps what users mean by names, in the volume of the past too."""
-    await volume.naming.run(batches(stream))
+    await volume.naming.run(batches(stream, spans))
 
 
 def relay_state() -> WatchedRelay:
@@ -226,6 +266,7 @@ async def read_backlog() -> Backlog:
     """What the database says of the log, for health and metrics."""
     log, fold, ahead = await status(database), await read_freshness(database), await months_ahead(database)
     waiting, age = await Imports(database, config.events_topic).backlog()
+    erasing, erasing_for = await Erasures(database).backlog()
     return Backlog(
         depth=log.depth,
         relay_lag=log.lag,
@@ -235,6 +276,8 @@ async def read_backlog() -> Backlog:
         stale_users=fold.stale_users,
         imports=waiting,
         imports_lag=age,
+        erasures=erasing,
+        erasures_lag=erasing_for,
         dead_letters=fold.dead_letters,
         epoch=log.epoch,
         months_ahead=ahead,

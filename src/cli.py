@@ -7,6 +7,7 @@ import sys
 import zoneinfo
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from uuid import UUID
 
@@ -43,6 +44,7 @@ def find(name: str) -> Command:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     root = argparse.ArgumentParser(prog="training", description="Runs and watches the training service.")
+    root.add_argument("--version", action="version", version=f"%(prog)s {version('training-service')}")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
 
     _add(commands, "worker", "service:worker", "run a worker: API, relay and agents")
@@ -73,6 +75,10 @@ def parser() -> argparse.ArgumentParser:
         which.add_argument("--all", action="store_true", help="every one that is held")
         settle.add_argument("--reason", required=name == "skip", default="", help="why; it is kept")
 
+    _add_erasures(_group(commands, "erasures", "keep what refuses erased users beside the backups"))
+
+    _add_archive(commands)
+
     analytics = _group(commands, "analytics", "look after the derived tables")
     _add(analytics, "rebuild", "analytics:rebuild", "fold the whole log again, with agents running")
     verify = _add(analytics, "verify", "analytics:verify", "compare every row with the fold of the log")
@@ -81,6 +87,13 @@ def parser() -> argparse.ArgumentParser:
     events = _add(commands, "events", "events:events", "follow the topics, one line of JSON a record")
     events.add_argument("--from-beginning", action="store_true", help="begin with the oldest record that is kept")
     events.add_argument("--user", type=UUID, help="only this user's")
+
+    requests = _add(commands, "requests", "requests:requests", "print the log of requests, one line of JSON each")
+    requests.add_argument("--user", type=UUID, help="by this user or about them")
+    requests.add_argument("--status", type=int, help="that were answered so")
+    requests.add_argument("--since", type=_moment, help="from this moment on, UTC without offset (default: a day ago)")
+    requests.add_argument("--until", type=_moment, help="until before this moment")
+    requests.add_argument("--limit", type=_count, default=1000, help="the newest so many (default: 1000)")
 
     _add(commands, "openapi", "documents:openapi", "print the OpenAPI document of the API")
     _add(commands, "asyncapi", "documents:asyncapi", "print the AsyncAPI document of the events")
@@ -112,11 +125,31 @@ def _add_imports(imports: "argparse._SubParsersAction[argparse.ArgumentParser]")
         command.add_argument("--unit", choices=("kg", "lb"), default="kg", help="of weights without one (default: kg)")
         command.add_argument("--timezone", type=_zone, default="UTC", help="zone the log was kept in (default: UTC)")
         command.add_argument("--dry-run", action="store_true", help="say what it would do, store nothing")
-    undo = _add(imports, "undo", "importer:undo", "delete what an import created and nobody changed since")
+    undo = _add(imports, "undo", "importer:undo", "stop an import, and delete what it created and nobody changed since")
     undo.add_argument("id", type=UUID, help="the import, as it was told when it began")
     for command in (log, strong, undo):
         command.add_argument("--api", help="address of the API (default: TRAINING_API)")
         command.add_argument("--token", help="bearer token (default: TRAINING_TOKEN)")
+
+
+def _add_erasures(erasures: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = _add(erasures, "export", "erasures:export", "write the tombstones of all erased users to a file")
+    export.add_argument("file", type=Path, help="where to; it names nobody")
+    import_ = _add(erasures, "import", "erasures:import_", "take tombstones in, and erase who is back by a restore")
+    import_.add_argument("file", type=Path, help="what `export` wrote")
+
+
+def _add_archive(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    archive = _add(commands, "archive", "archive:archive", "move what nobody has changed for long out of the log")
+    archive.add_argument("--before", type=_day, metavar="DATE", help="what was changed before this day (UTC)")
+    parts = archive.add_subparsers(metavar="COMMAND")
+    restore = _add(parts, "restore", "archive:restore", "put archived rows back into the log")
+    which = restore.add_mutually_exclusive_group(required=True)
+    which.add_argument("month", type=_month, nargs="?", help="those of this month, as 2024-01")
+    which.add_argument("--all", action="store_true", help="all of them")
+    _add(parts, "adopt", "archive:adopt", "go on with the folder after the database was moved or promoted")
+    _add(parts, "list", "archive:list_", "show which files there are, and what they hold")
+    _add(parts, "verify", "archive:verify", "read every file whole, and hold it to what was written")
 
 
 def _group(
@@ -131,6 +164,21 @@ def _positive(text: str) -> float:
     if not 0 < value < 1e9:
         raise argparse.ArgumentTypeError("must be greater than 0")
     return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 < value <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be 1 to 1000000")
+    return value
+
+
+def _day(text: str) -> dt.date:
+    return dt.date.fromisoformat(text)
+
+
+def _month(text: str) -> dt.date:
+    return dt.date.fromisoformat(f"{text}-01")
 
 
 def _moment(text: str) -> dt.datetime:

@@ -137,12 +137,45 @@ class Settings(BaseSettings):
     relay_ack_timeout: float = Field(default=10.0, gt=0, description="seconds to wait for the broker's acknowledgement")
     idempotency_hours: float = Field(default=24, ge=24, description="hours that an Idempotency-Key's answer is kept")
 
+    archive_dir: Path | None = Field(
+        default=None, description="folder of the archived part of the log, which all workers and commands share"
+    )
+
     pipeline_lag: float = Field(
         default=30, gt=0, description="seconds that relay or fold may be behind before /health/pipeline says 503"
     )
 
+    # What one user may ask
+    rate_reads: int = Field(
+        default=1200,
+        ge=0,
+        le=1_000_000,
+        description="most GETs and HEADs of one user in a minute; beyond it 429; 0: any",
+    )
+    rate_writes: int = Field(
+        default=600, ge=0, le=1_000_000, description="most other requests of one user in a minute, likewise"
+    )
     imports_per_hour: int = Field(
         default=20, ge=1, le=10_000, description="most files that one user may import in an hour; beyond it 429"
+    )
+
+    # Users who leave
+    erasure_secret: SecretStr | None = Field(
+        default=None, description="what tombstones of erased users are made with, 32 bytes at least"
+    )
+    erasure_grace_days: float = Field(
+        default=7, ge=0, le=3_650, description="days that the log keeps the event of an erasure after it went out"
+    )
+
+    # What is kept for a time only
+    request_log_days: int = Field(
+        default=365, ge=7, le=36_500, description="days that the log of requests is kept, and up to a month more"
+    )
+    access_log_days: int = Field(
+        default=365, ge=7, le=36_500, description="days that athletes are told of coaches' accesses"
+    )
+    import_days: int = Field(
+        default=365, ge=7, le=36_500, description="days that a finished import is kept, and can be undone"
     )
 
     # The agents
@@ -176,6 +209,13 @@ class Settings(BaseSettings):
         if url is not None and (url.username or url.password):
             raise ValueError("must hold no user and no password; the client's id and secret have their own settings")
         return url
+
+    @field_validator("erasure_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().encode()) < 32:
+            raise ValueError("needs 32 bytes at least")
+        return secret
 
     @model_validator(mode="before")
     @classmethod

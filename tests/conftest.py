@@ -3,7 +3,8 @@
 PostgreSQL and the broker are taken, in this order, from the environment (`TRAINING_TEST_DATABASE_URL`, a superuser's;
 `TRAINING_TEST_KAFKA_BOOTSTRAP`), from Docker where an engine answers, for `TRAINING_TEST_BROKER=kafka` from Apache
 Kafka on a local JVM, else from the wheels of the embedded stack. With `TRAINING_TEST_POOLER=pgbouncer` workers reach
-their databases through pgbouncer in transaction mode, but for those of servers that a test may break.
+their databases through pgbouncer in transaction mode, with `TRAINING_TEST_PARTITIONS=hash` the tables of users are hash
+partitions (deploy/hash-partitions.sql), but for those of servers that a test may break.
 """
 
 import os
@@ -33,7 +34,8 @@ from tests.support.pgbouncer import PgBouncer
 from tests.support.proxy import Proxy
 from tests.support.worker import Worker, new_worker
 
-TEST_OPTIONS = {"fsync": "off", "wal_level": "logical", "max_connections": "200"}
+TEST_OPTIONS = {"fsync": "off", "wal_level": "logical", "max_connections": "200", "max_prepared_transactions": "2"}
+PARTITIONS = 2  # of each table: every database is a copy, and files cost
 
 
 @pytest.fixture(scope="session")
@@ -73,8 +75,9 @@ def pgbouncer(postgres: str, server_folder: Path) -> Iterator[PgBouncer]:
 @pytest.fixture(scope="session")
 def databases(postgres: str, request: pytest.FixtureRequest) -> Iterator[Databases]:
     """Maker of migrated databases."""
-    wanted = os.environ.get("TRAINING_TEST_POOLER") == "pgbouncer"
-    with Databases(postgres, request.getfixturevalue("pgbouncer") if wanted else None) as maker:
+    pooled = os.environ.get("TRAINING_TEST_POOLER") == "pgbouncer"
+    partitions = PARTITIONS if os.environ.get("TRAINING_TEST_PARTITIONS") == "hash" else None
+    with Databases(postgres, request.getfixturevalue("pgbouncer") if pooled else None, partitions=partitions) as maker:
         yield maker
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chaos.client import Client
 from chaos.history import Kind
-from chaos.routes import coaches, exercises, trainings, workouts
+from chaos.routes import coaches, erasures, exercises, trainings, workouts
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ ROUTES = (
     Route("accept", 2, coaches.accept),
     Route("restrict", 1, coaches.restrict),
     Route("revoke", 1, coaches.revoke),
+)
+LEAVERS_ROUTES = (
+    *(route for route in ROUTES if route.run.__module__ != coaches.__name__),
+    Route("erase", 2, erasures.erase),
 )
 COACHES_ROUTES = (
     Route("workout-create", 1, workouts.create),

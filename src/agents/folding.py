@@ -16,6 +16,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from models.errors import DatabaseUnavailable
+from models.traces import trace_ids
 from storage.volume import DeadLetter
 
 FIRST_PAUSE = 0.1  # seconds before a failed batch is tried again; doubled for each further attempt
@@ -87,7 +88,8 @@ class Fold:
         self._last_batch = events
         self._stored_at = time.monotonic()
 
-    async def _forever(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def _forever(self, work: Callable[[], Awaitable[T]], records: Sequence[Record] = ()) -> T:
+        """What `work` returns, once it succeeds; `records` are those that it is about, whose traces the log names."""
         pause = FIRST_PAUSE
         while True:
             try:
@@ -95,7 +97,7 @@ class Fold:
             except DatabaseUnavailable as error:
                 log.warning("a batch waits for PostgreSQL, again in %.1f s: %s", pause, error)
             except Exception:
-                log.exception("a batch could not be folded, again in %.1f s", pause)
+                log.exception("a batch could not be folded, again in %.1f s", pause, extra=_traces(*records))
             self._failures += 1
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -138,8 +140,15 @@ def dead_letter(record: Record, error: str) -> DeadLetter:
         event_id = UUID(_header(record, "ce_id") or "")
     except ValueError:
         event_id = None
-    log.error("record %s/%d/%d is set aside as a dead letter: %s", record.topic, record.partition, record.offset, error)
+    place = record.topic, record.partition, record.offset
+    log.error("record %s/%d/%d is set aside as a dead letter: %s", *place, error, extra=_traces(record))
     return DeadLetter(record.topic, record.partition, record.offset, event_id, record.key, record.value, error)
+
+
+def _traces(*records: Record) -> dict[str, list[str]]:
+    """The field of a line of the log that names the traces of these records, where they have any."""
+    ids = trace_ids(record.headers for record in records)
+    return {"trace_ids": ids} if ids else {}
 
 
 def _header(record: Record, name: str) -> str | None:

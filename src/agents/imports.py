@@ -3,10 +3,10 @@
 Each batch is one statement (`storage.training_batch`), and one more that stores how far the job is and renews the
 lease. A worker that dies between the two is followed by one that does the batch again, which creates nothing: sessions
 are known by their source ids, and by the trainings' ids, which are derived from the import's, so the counts stay right.
+A job that several workers in a row died of, or lost, is given up.
 """
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import os
@@ -16,15 +16,16 @@ from functools import partial
 from typing import Protocol, TypeVar
 from uuid import uuid4
 
-from models.errors import DatabaseUnavailable, IdentityConflict, UnknownExercise
+from agents.background import Background
+from models.errors import DatabaseUnavailable, IdentityConflict, UnknownExercise, UserErased
 from models.exercises import Catalogue
 from models.foreign_logs import Session
-from models.imports import MOST_ERRORS, ImportStatus, read_log, session_error, training_id, with_slugs
+from models.imports import MOST_ERRORS, ImportStatus, read_log, session_problem, training_id, with_slugs
 from models.trainings import TrainingCreate, exercises_json
 from storage.database import Database
 from storage.exercises import Exercises
 from storage.imports import Imports, Work
-from storage.training_batch import Item, Result, TrainingBatches
+from storage.training_batch import Item, NotAllowed, Result
 from storage.training_writes import Written
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,9 @@ SETS = 1_000  # sets in it, so that neither PostgreSQL nor this process is long 
 LOOK = 5.0  # seconds between two looks for jobs that other workers left, or took in
 RETRY = 1.0  # seconds after which PostgreSQL is asked again
 STOP = 3.0  # seconds that the batch under way may take when the worker stops
+CLAIMS = 5  # workers that may have a job one after another before one of them gets a step further
 _FAULT = "The import failed by a fault of the service. What it created can be undone."
+_GIVEN_UP = f"The import was given up: the service broke off at one place {CLAIMS} times. What it made can be undone."
 
 T = TypeVar("T")
 
@@ -53,54 +56,35 @@ class ImportWorker:
     def __init__(self, database: Database, topic: str, *, resolve: Resolve, wake: Callable[[], None]) -> None:
         self._imports = Imports(database, topic, f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:12]}")
         self._exercises = Exercises(database)
-        self._batches = TrainingBatches(database, topic)
         self._resolve = resolve
         self._wake_relay = wake
-        self._woken = asyncio.Event()
-        self._halted = False
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to work off, beside the requests."""
-        self._running = asyncio.create_task(self._run())
-
-    def wake(self) -> None:
-        """There is a job."""
-        self._woken.set()
+        self._background = Background("imports", self.work_off, look=LOOK, retry=RETRY)
+        self.start = self._background.start
+        self.wake = self._background.wake
 
     async def stop(self) -> None:
         """Finish the batch under way and let another worker go on, in `STOP` seconds at most."""
-        self._halted = True
-        self._woken.set()
-        if self._running is not None:
-            await asyncio.wait({self._running}, timeout=STOP)
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        await self._background.stop(STOP)
 
     async def work_off(self) -> None:
         """Work off what there is, until there is nothing or the worker stops. Raises `DatabaseUnavailable`."""
-        while not self._halted and (work := await self._imports.claim()) is not None:
+        while not self._background.stopping and (work := await self._imports.claim()) is not None:
+            job = {"import": str(work.job.id)}
             try:
-                await (self._undo(work) if work.job.status == ImportStatus.UNDOING else self._import(work))
+                if work.claims > CLAIMS:
+                    log.error("an import is given up: %d workers ended with it", CLAIMS, extra=job)
+                    await self._imports.finish(work, ImportStatus.FAILED, _GIVEN_UP)
+                else:
+                    await (self._undo(work) if work.job.status == ImportStatus.UNDOING else self._import(work))
             except DatabaseUnavailable:
                 raise
+            except NotAllowed:
+                log.info("an import is another worker's now, or is to be undone", extra=job)
+            except UserErased as error:
+                await self._imports.finish(work, ImportStatus.FAILED, str(error))
             except Exception:
-                log.exception("an import failed", extra={"import": str(work.job.id)})
+                log.exception("an import failed", extra=job)
                 await self._imports.finish(work, ImportStatus.FAILED, _FAULT)
-
-    async def _run(self) -> None:
-        while not self._halted:
-            pause = LOOK
-            self._woken.clear()
-            try:
-                await self.work_off()
-            except DatabaseUnavailable as error:
-                log.info("imports wait: %s", error)
-                pause = RETRY
-            except Exception:
-                log.exception("imports are tried again")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), pause)
 
     async def _import(self, work: Work) -> None:
         job = work.job
@@ -108,7 +92,7 @@ class ImportWorker:
         sessions = (await asyncio.to_thread(read)).sessions
         slugs = await self._exercises.slugs()
         while job.worked_off < len(sessions):
-            if self._halted:
+            if self._background.stopping:
                 await self._imports.release(work)
                 return
             part = _batch(sessions[job.worked_off : job.worked_off + BATCH])
@@ -145,7 +129,7 @@ class ImportWorker:
                 items[place] = id_, body, await self._resolve(partial(exercises_json, id_, body.exercises))
             except UnknownExercise as error:
                 results[place] = error
-        results |= dict(zip(items, await self._batches.create(work.author, list(items.values())), strict=True))
+        results |= dict(zip(items, await self._imports.store(work, list(items.values())), strict=True))
         return [results[place] for place in range(len(bodies))]
 
     async def _undo(self, work: Work) -> None:
@@ -153,7 +137,7 @@ class ImportWorker:
         ids = sorted(id_ for id_, version in made if version == 1)
         kept = [id_ for id_, version in made if version > 1]
         for start in range(0, len(ids), BATCH):
-            if self._halted:
+            if self._background.stopping:
                 await self._imports.release(work)
                 return
             part = ids[start : start + BATCH]
@@ -187,4 +171,4 @@ def _count(work: Work, session: Session, result: Result) -> None:
     else:
         job.refused += 1
     if job.errors is not None and len(job.errors) < MOST_ERRORS:
-        job.errors.append(session_error(session, result))
+        job.errors.append(session_problem(session, result))

@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from uuid import UUID, uuid4
 
+from agents.background import Background
 from agents.folding import Fold
 from agents.insights_events import announce
 from analytics.load import DAYS_BEFORE, TAIL_DAYS, load_days
 from analytics.records import records
-from models.errors import DatabaseUnavailable, StatementEnded
+from models.errors import DatabaseUnavailable, StatementEnded, UserErased
 from models.insights import (
     Accepted,
     Computed,
@@ -40,6 +41,7 @@ ALONE = 60.0  # seconds that PostgreSQL has for what a user alone asks for, once
 SET_ASIDE = 300.0  # seconds, after which a user of whom nothing could be stored is tried again
 BACKLOG = 100  # events that the fold stores at once where it has a backlog
 QUIET = 0.1  # seconds without such a fold, after which it is taken to have none
+LOOK = 1.0  # seconds between two looks for marks of folds that told nobody here
 PATIENCE = 5.0  # seconds that a backlog of the fold is waited for at once, so that one computation serves many events
 SHARE = 0.15  # of the time that is taken while the fold has a backlog
 LONG = dt.timedelta(seconds=30)  # that a user is marked, from when on the fold is not given way
@@ -71,39 +73,29 @@ class InsightsFold(Fold):
         self._topic = topic
         self.announced: Callable[[], None] = lambda: None
         self._now = now
-        self._woken = asyncio.Event()
+        self._background = Background("load and records", self._work_off, look=LOOK, retry=QUIET)
+        self.start = self._background.start
         self._backlog_at = float("-inf")
         self._begun = (time.monotonic(), 0)  # what is done since the fold was last given way, and failures by then
-        self._task: asyncio.Task[None] | None = None
         # Users of whom nothing could be stored: the mark by which that was tried, and until when it is not tried again.
         self._left: dict[UUID, tuple[str, float]] = {}
 
-    def start(self) -> None:
-        """Begin to work in the background."""
-        self._task = asyncio.create_task(self._run())
-
     async def stop(self) -> None:
         """End what is under way: its marks stay for another worker."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        await self._background.stop()
 
     def folded(self, events: int) -> None:
         """The fold has stored so many events: look for marks, at once unless it has a backlog."""
         if events >= BACKLOG:
             self._backlog_at = time.monotonic()
-        self._woken.set()
-
-    async def tick(self) -> None:
-        """The timer's: look for marks that nobody told of. Returns at once."""
-        self._woken.set()
+        self._background.wake()
 
     async def judge_days(self) -> None:
         """Have the load of users judged whose local day has changed since it was. Raises `DatabaseUnavailable`."""
         marked = JUDGED_AT_ONCE
         while marked == JUDGED_AT_ONCE:
             marked = await mark_days(self._database, JUDGED_AT_ONCE, self._now())
-        self._woken.set()
+        self._background.wake()
 
     async def run_due(self) -> int:
         """Compute and store what is marked, until nothing is; returns for how many users.
@@ -120,20 +112,9 @@ class InsightsFold(Fold):
             done += stored
             await self._settle()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._woken.wait()
-                self._woken.clear()
-                await self._settle()
-                await self.run_due()
-            except asyncio.CancelledError:
-                if (task := asyncio.current_task()) is None or task.cancelling():
-                    raise
-                log.exception("the agent of insights was cancelled by nobody")  # aiopg raises it by itself too
-            except Exception:
-                log.exception("the agent of insights failed")
-                await asyncio.sleep(QUIET)
+    async def _work_off(self) -> None:
+        await self._settle()
+        await self.run_due()
 
     async def _settle(self) -> None:
         began = time.monotonic()
@@ -215,7 +196,8 @@ class InsightsFold(Fold):
         if isinstance(written, Exception):
             if limit is None:
                 return sum([await self._store([each], limit=ALONE) for each in part])
-            log.error("load and records of a user cannot be stored", exc_info=written)
+            if not isinstance(written, UserErased):  # whose mark goes
+                log.error("load and records of a user cannot be stored", exc_info=written)
             self._leave(part[0].stale)
             return 0
         for user_id in written.users:

@@ -5,13 +5,16 @@ user's names is what the log says up to it, however often, late, and in whatever
 worker has them: what a training was computed with can be held to it.
 """
 
+import logging
 from collections import Counter
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
 from agents.folding import Batch, Fold, NotAnEvent, Record, dead_letter, read
+from models.errors import ArchiveUnavailable
 from models.events import ExerciseEvent, ExerciseEventType, ExercisePayload
 from models.exercises import folded
 from storage.database import Cursor, Database
@@ -35,6 +38,8 @@ USERS = 20  # whose names are folded together: all that they ever wrote is looke
 TRAININGS = 500  # computed anew together
 _NOBODY = UUID(int=0)
 
+log = logging.getLogger(__name__)
+
 Opened = Callable[[], AbstractAsyncContextManager[Cursor]]
 Refold = Callable[[Sequence[LoggedEvent]], Awaitable[None]]
 
@@ -45,10 +50,12 @@ class NameFold(Fold):
     Any number of them may run, in any number of workers.
     """
 
-    def __init__(self, database: Database, refold: Refold) -> None:
+    def __init__(self, database: Database, refold: Refold, archive_dir: Path | None = None) -> None:
         super().__init__()
         self._database = database
         self._refold = refold
+        self._archive_dir = archive_dir
+        self._waiting = True  # at the start: perhaps since another worker's time
 
     async def run(self, batches: AsyncIterable[Batch]) -> None:
         """Fold every batch and acknowledge it, once the past is computed anew; ends with the stream.
@@ -58,7 +65,7 @@ class NameFold(Fold):
         """
         async for batch in batches:
             users, letters = _read(batch.records)
-            await self._forever(partial(self._fold, users, letters))
+            await self._forever(partial(self._fold, users, letters), batch.records)
             await batch.ack()
 
     async def fold_records(self, records: Sequence[Record]) -> None:
@@ -70,7 +77,16 @@ class NameFold(Fold):
 
         It may be ended and begun again at any time, and runs beside agents.
         """
-        await fold_all_names(self._database.transaction, self._refold)
+        await fold_all_names(self._database.transaction, self._fold_names)
+
+    async def look_again(self) -> None:
+        """Fold the names of users of whom an archive could not be read; to be called by a slow timer.
+
+        Raises `DatabaseUnavailable`.
+        """
+        if self._waiting:
+            self._waiting = False
+            await self.fold_log()
 
     async def forget_adopted(self) -> None:
         """Begin anew with users of whom the log has taken something back. Raises `DatabaseUnavailable`.
@@ -85,37 +101,56 @@ class NameFold(Fold):
             await fold(self._database, (), letters)
         distinct = sorted(set(users))
         for start in range(0, len(distinct), USERS):
-            await fold_names(self._database.transaction, distinct[start : start + USERS], self._refold)
+            await self._fold_names(distinct[start : start + USERS])
         self._stored(len(users), len(letters))
 
+    async def _fold_names(self, users: Sequence[UUID]) -> None:
+        missing: list[ArchiveUnavailable] = []
+        await fold_names(self._database.transaction, users, self._refold, self._archive_dir, missing=missing)
+        if missing:
+            self._waiting = True
+            log.error("trainings wait for an archive before they know their user's names: %s", missing[0])
 
-async def fold_all_names(opened: Opened, refold: Refold, *, schema: str = SCHEMA) -> None:
-    """`fold_names` of all users of whom the tables lack something."""
+
+async def fold_all_names(
+    opened: Opened, fold: Callable[[Sequence[UUID]], Awaitable[None]], *, schema: str = SCHEMA
+) -> None:
+    """Call `fold` for all users of whom the tables lack something, some at a time."""
     after = _NOBODY
     while True:
         async with opened() as cursor:
             users = await users_behind(cursor, after, USERS, schema=schema)
         if not users:
             return
-        await fold_names(opened, users, refold, schema=schema)
+        await fold(users)
         after = users[-1]
 
 
-async def fold_names(opened: Opened, users: Sequence[UUID], refold: Refold, *, schema: str = SCHEMA) -> None:
+async def fold_names(
+    opened: Opened,
+    users: Sequence[UUID],
+    refold: Refold,
+    archive_dir: Path | None,
+    *,
+    schema: str = SCHEMA,
+    missing: list[ArchiveUnavailable] | None = None,
+) -> None:
     """Take in what the log says of these users' names, then compute anew, in parts, the trainings that hold them.
 
     From the moment at which a name is taken in, no fold with the names before it is stored. What is ended half-way is
     done by the next call: `users.refolded` says how far all trainings know the names. `opened` opens a transaction.
+    Raises `ArchiveUnavailable` where an archive is needed that cannot be read; where `missing` is given, that is noted
+    there, and its users are left for another call.
     """
     more = True
     while more:
         async with opened() as cursor:
             more = await _take(cursor, users, schema)
     async with opened() as cursor:
-        versions, renamed = await read_renamed(cursor, users, schema=schema)
-        if not versions:
+        standing, renamed = await read_renamed(cursor, users, schema=schema)
+        if not standing:
             return
-        used = await used_names(cursor, list(versions), schema=schema)
+        used = await used_names(cursor, list(standing), schema=schema)
         changed = [
             (user_id, name, version)
             for user_id, name in used
@@ -125,14 +160,15 @@ async def fold_names(opened: Opened, users: Sequence[UUID], refold: Refold, *, s
     for start in range(0, len(trainings), TRAININGS):
         part = trainings[start : start + TRAININGS]
         async with opened() as cursor:
-            events = await read_folded(cursor, part, schema=schema)
+            events = await read_folded(cursor, part, schema=schema, archive_dir=archive_dir, missing=missing)
         await refold(events)
-        # What a database that went back has not taken back yet: once it has, the topic has another generation.
+        # What a database that went back has not taken back yet: once it has, the topic has another generation. Or what
+        # is in an archive that cannot be read.
         lacking = Counter(user_id for user_id, _ in part) - Counter(UUID(event.key.decode()) for event in events)
         for user_id in lacking:
-            versions.pop(user_id, None)
+            standing.pop(user_id, None)
     async with opened() as cursor:
-        await settle(cursor, versions, schema=schema)
+        await settle(cursor, standing, schema=schema)
 
 
 async def _take(cursor: Cursor, users: Sequence[UUID], schema: str) -> bool:

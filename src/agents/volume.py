@@ -6,15 +6,18 @@ each training, computed with what the user's names mean now.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from uuid import UUID, uuid4
 
 from agents.folding import Batch, Fold, NotAnEvent, Record, dead_letter, read, source_seq
 from agents.naming import NameFold
 from analytics.volume import METHOD_VERSION, Movements
 from analytics.volume import fold as fold_event
+from models.errors import ArchiveUnavailable
 from models.events import EventType
 from models.exercises import UNKNOWN, Facts
 from models.metrics import FoldedTraining
@@ -25,7 +28,6 @@ from storage.exercises import read_catalogue
 from storage.fold_state import (
     advance,
     new_generation,
-    read_method,
     read_outdated,
     read_unfolded,
     set_generation,
@@ -37,6 +39,7 @@ from storage.volume_statements import SCHEMA
 
 PART = 500  # events stored by one statement
 SLICE = 50  # events computed before other work of the loop gets its turn: some milliseconds
+RENEW_AGAIN = 3600.0  # seconds
 USERS = 1000  # whose names are remembered, where they have any: some 10 kB each
 _NOBODY = UUID(int=0)
 
@@ -54,20 +57,27 @@ class _Work:
 class VolumeFold(Fold):
     """Folds events of trainings into the volume tables. Any number of them may run, in any number of workers.
 
-    Where one of `topics` is lost and made anew, it is the log that is folded. `stored` is called after each batch, or
-    part of one, with the number of its trainings.
+    Where one of `topics` is lost and made anew, it is the log that is folded; what is archived of it is in
+    `archive_dir`. `stored` is called after each batch, or part of one, with the number of its trainings.
     """
 
-    def __init__(self, database: Database, *topics: str, stored: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *topics: str,
+        stored: Callable[[int], None] = lambda _: None,
+        archive_dir: Path | None = None,
+    ) -> None:
         super().__init__()
         self._database = database
+        self._archive_dir = archive_dir
         self._topics = topics
         self._tell_stored = stored
         self._movements: dict[tuple[str, int], Facts] = {}  # revisions never change: kept for ever
         self._names: dict[UUID, Names] = {}  # as far as they were needed; `fold` tells which are outdated
         self._catching_up = asyncio.Lock()
-        self._renewed = False
-        self.naming = NameFold(database, self.fold_records)
+        self._renew_again = 0.0  # not before
+        self.naming = NameFold(database, self.fold_records, archive_dir)
 
     async def run(self, batches: AsyncIterable[Batch]) -> None:
         """Fold every batch and acknowledge it; ends with the stream.
@@ -81,7 +91,7 @@ class VolumeFold(Fold):
             async for batch in batches:
                 for start in range(0, len(batch.records), PART):
                     part = batch.records[start : start + PART]
-                    work = await self._forever(partial(self._compute, part))
+                    work = await self._forever(partial(self._compute, part), part)
                     if storing is not None:
                         await storing
                     ack = batch.ack if start + PART >= len(batch.records) else None
@@ -126,24 +136,38 @@ class VolumeFold(Fold):
     async def renew(self) -> None:
         """Compute anew, from the log, what was computed by rules before these; to be called by a slow timer.
 
-        It may be ended and begun again at any time, and runs beside agents. Each worker begins somewhere else, so that
-        several share the work. Raises `DatabaseUnavailable`.
+        As a rule there is nothing, and one look at an index tells; workers of a version before may make some at any
+        time. It may be ended and begun again at any time, and runs beside agents. Each worker begins somewhere else, so
+        that several share the work. What stays because its events are nowhere, or in an archive that cannot be read, is
+        told, and not tried again for `RENEW_AGAIN` seconds. Raises `DatabaseUnavailable`.
         """
-        if self._renewed:
+        await self.naming.look_again()
+        if time.monotonic() < self._renew_again or not await self._outdated(_NOBODY, limit=1):
             return
-        if await read_method(self._database) < METHOD_VERSION:
-            count = 0
-            for first in (uuid4(), _NOBODY):
-                last = first, _NOBODY
-                while trainings := await read_outdated(self._database, METHOD_VERSION, last, PART):
-                    async with self._database.session() as cursor:
-                        events = await read_folded(cursor, trainings, schema=SCHEMA)
-                    await self.fold_records(events)
-                    count += len(events)
-                    last = trainings[-1]
+        count = 0
+        missing: list[ArchiveUnavailable] = []
+        for first in (uuid4(), _NOBODY):
+            after = first, _NOBODY
+            while trainings := await self._outdated(*after):
+                async with self._database.session() as cursor:
+                    events = await read_folded(
+                        cursor, trainings, schema=SCHEMA, archive_dir=self._archive_dir, missing=missing
+                    )
+                await self.fold_records(events)
+                count += len(events)
+                after = trainings[-1]
+        log.info("version %d of the rules: computed %d trainings anew", METHOD_VERSION, count)
+        if await self._outdated(_NOBODY, limit=1):
+            self._renew_again = time.monotonic() + RENEW_AGAIN
+            reason = str(missing[0]) if missing else "The log does not hold their events: run `analytics rebuild`."
+            log.warning("trainings of older rules stay: %s", reason)
+        else:
             await set_method(self._database, METHOD_VERSION)
-            log.info("version %d of the rules: computed %d trainings anew", METHOD_VERSION, count)
-        self._renewed = True
+
+    async def _outdated(
+        self, user_id: UUID, training_id: UUID = _NOBODY, *, limit: int | None = None
+    ) -> list[tuple[UUID, UUID]]:
+        return await read_outdated(self._database, METHOD_VERSION, (user_id, training_id), limit or PART)
 
     async def _compute(self, records: Sequence[Record]) -> _Work:
         work = _Work()
@@ -182,7 +206,7 @@ class VolumeFold(Fold):
             del self._names[next(iter(self._names))]
 
     async def _store_and_ack(self, work: _Work, ack: Callable[[], Awaitable[None]] | None) -> None:
-        await self._forever(partial(self._store, work))
+        await self._forever(partial(self._store, work), [record for record, _ in work.trainings])
         if ack is not None:
             await ack()
 

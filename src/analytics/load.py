@@ -29,8 +29,8 @@ zone is the specification's.
 
 import datetime as dt
 import math
-from collections.abc import Collection, Iterable, Mapping
-from itertools import accumulate
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import accumulate, repeat
 
 from models.load import Band, LoadDay, Measure, Ratio, Unknown
 from models.metrics import DailyVolume
@@ -156,18 +156,31 @@ def load_days(
     return found
 
 
-def _ewma(loads: Iterable[float], days: int, before: float | None) -> list[float]:
+def faded(ewmas: tuple[float, float], days: int) -> tuple[float, float]:
+    """The EWMAs (acute, chronic) so many days without a load later, to the last bit. They reach 0 in some hundred days,
+    and no longer does it take."""
+    acute, chronic = ewmas
+    return _faded(acute, ACUTE_DAYS, days), _faded(chronic, CHRONIC_DAYS, days)
+
+
+def _faded(mean: float, of: int, days: int) -> float:
+    later = mean
+    for later in _ewma(repeat(0.0, days), of, mean):
+        if not later:
+            break
+    return later
+
+
+def _ewma(loads: Iterable[float], days: int, before: float | None) -> Iterator[float]:
     """The exponentially weighted mean of each day, that of the day before them given, or the first load the seed."""
     new = 2 / (days + 1)
     kept = 1 - new
-    found = []
     mean = before
     for load in loads:
         mean = load if mean is None else new * load + kept * mean
         if mean < _UNIT:
             mean = 0.0  # or it would fall until it is no normal number, which PostgreSQL refuses to compute with
-        found.append(mean)
-    return found
+        yield mean
 
 
 def reason(day: LoadDay, ratio: Ratio = Ratio.COUPLED) -> Unknown | None:

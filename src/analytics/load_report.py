@@ -4,24 +4,25 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from analytics.load import ACUTE_DAYS, CHRONIC_DAYS, load_days, reason
+from analytics.load import ACUTE_DAYS, CHRONIC_DAYS, faded, load_days, reason
 from models.load import LoadDay, Ratio
 
 
-def days_until(stored: Sequence[LoadDay], first: dt.date, until: dt.date) -> list[LoadDay]:
-    """The stored days, and those after them up to `until`, computed by `analytics.load.load_days`.
+def days_between(stored: Sequence[LoadDay], first: dt.date, begin: dt.date, until: dt.date) -> list[LoadDay]:
+    """The stored days from `begin` on, and those after them up to `until`, computed by `analytics.load.load_days`.
 
     `stored` are days in order, the last of which is the last that is stored: the last of the days that a training has
     a part in, so no later one has a load. Of the days before it `DAYS_BEFORE` are looked at. `first` is the day of the
-    user's first training.
+    user's first training. The work grows with the days that are returned, however long ago the last stored one is.
     """
     last = stored[-1]
+    asked = [day for day in stored if day.day >= begin]
     if last.day >= until:
-        return list(stored)
+        return asked
     loads = {day.day: day.load for day in stored}
-    begin = last.day + dt.timedelta(1)
-    before = last.ewma_acute, last.ewma_chronic
-    return [*stored, *load_days(loads, (), first, until, begin=begin, before=before)]
+    begin = max(begin, last.day + dt.timedelta(1))
+    before = faded((last.ewma_acute, last.ewma_chronic), (begin - last.day).days - 1)
+    return [*asked, *load_days(loads, (), first, until, begin=begin, before=before)]
 
 
 def day_without_load(day: dt.date, first: dt.date) -> LoadDay:

@@ -7,7 +7,7 @@
 | share of the e1RM | by the curve of RPE and repetitions where the RPE is known, else Brzycki's (37 − r) / 36 |
 | relative intensity | mean share over the sets that have a repetition and are no warm-up |
 | rep maxima | the sets (w, r) beside which no other has as much weight and as many repetitions |
-| sets of a muscle | hard sets: each 1 where it is primary, 1/2 where it is secondary |
+| sets of a muscle | hard sets: each 1 where it is primary, 1/2 where it is secondary (a view of `analytics`) |
 
 A lift that moves a part of the body, too, is estimated as a whole: (o + w) · (1 + r / 30) − o, o that part in kg; none
 where o + w <= 0. The curve, of x = 9 + r − RPE, is (0.347619 x² − 4.60714 x + 99.9667) / 100 up to x = 2.92 and beyond
@@ -17,13 +17,12 @@ The formulas were fitted to few repetitions: beyond 12 an estimate is not given,
 curve ends; Brzycki's line would run to 0. Weights are exact; what divides is rounded half up, an e1RM and a mean to
 4 digits after the point, Brzycki's share to 6.
 
-Sources: Epley 1985; Brzycki 1993 and the other formulas as LeSuer et al. 1997 have them; the RPE curve is the fit of
-OpenPowerlifting's data that liftosaur uses; sets of a muscle after Pelland et al. 2024.
+Sources: Epley 1985 and Brzycki 1993, as LeSuer et al. 1997 have them; the RPE curve is the fit of OpenPowerlifting's
+data that liftosaur uses; sets of a muscle after Pelland et al. 2024.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
@@ -31,28 +30,7 @@ MAX_REPS = 12  # most repetitions from which one repetition is estimated
 LEAST_SHARE = Decimal("0.5")
 _STEP = Decimal("0.0001")
 _SHARE_STEP = Decimal("0.000001")
-_HALF = Decimal("0.5")
 _ASSISTED = re.compile(r"\bassisted\b", re.IGNORECASE)
-
-FORMULAS: Mapping[str, Callable[[float, int], float]] = {
-    "epley": lambda w, r: w * (1 + r / 30),
-    "brzycki": lambda w, r: 36 * w / (37 - r),
-    "lombardi": lambda w, r: w * math.pow(r, 0.1),
-    "mayhew": lambda w, r: 100 * w / (52.2 + 41.9 * math.exp(-0.055 * r)),
-    "oconner": lambda w, r: w * (1 + r / 40),
-    "wathan": lambda w, r: 100 * w / (48.8 + 53.8 * math.exp(-0.075 * r)),
-}
-"""The published formulas of (weight, repetitions), as printed: `e1rm` says where they count."""
-
-
-def e1rm(weight: float, reps: int, formula: str = "epley") -> float | None:
-    """The greatest weight for one repetition by a formula of `FORMULAS`; None where none is estimated.
-
-    `weight` is the whole load that the set moved, in any unit.
-    """
-    if weight <= 0 or not 1 <= reps <= MAX_REPS:
-        return None
-    return weight if reps == 1 else FORMULAS[formula](weight, reps)
 
 
 def best_set(sets: Iterable[tuple[Decimal, int]], own_load: Decimal) -> tuple[Decimal, Decimal, int] | None:
@@ -118,13 +96,3 @@ def share_of_1rm(reps: int, rpe: float | None) -> Decimal:
 def mean(total: Decimal, count: int) -> Decimal | None:
     """The mean of `count` values, rounded half up to 4 digits after the point; None where there is none."""
     return (total / count).quantize(_STEP, ROUND_HALF_UP) if count else None
-
-
-def muscle_sets(exercises: Iterable[tuple[Iterable[str], Iterable[str], int]]) -> dict[str, Decimal]:
-    """Hard sets of each muscle, from (primary muscles, secondary muscles, hard sets) of each exercise."""
-    total: dict[str, Decimal] = {}
-    for primary, secondary, hard in exercises:
-        shares = dict.fromkeys(secondary, _HALF) | dict.fromkeys(primary, Decimal(1))
-        for muscle, share in shares.items():
-            total[muscle] = total.get(muscle, Decimal()) + share * hard
-    return total

@@ -53,7 +53,9 @@ from models.performed import PerformedEvent, PerformedExercise, PerformedSet, Pe
 from models.sets import SetDocument, SetType, Unit
 from models.trainings import Status
 
-METHOD_VERSION = 3  # grows with every change of a rule: workers then compute anew what was folded by the rules before
+# Grows with every change of a rule: workers then compute anew what was folded by the rules before. The condition of the
+# index `folded_trainings_outdated` grows with it, by a migration.
+METHOD_VERSION = 3
 POUND_KG = Decimal("0.45359237")  # exact, by the international agreement of 1959
 HARD_RPE = 7.0  # least RPE of a hard set
 HOLD_SECONDS_PER_WORK_UNIT = 3

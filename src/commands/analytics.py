@@ -10,6 +10,7 @@ from agents.volume_audit import rebuild as rebuild_tables
 from agents.volume_audit import verify as verify_tables
 from commands.database import opened
 from commands.environment import service_settings
+from settings import Settings
 from storage.fold_state import read_freshness
 
 _POLL_INTERVAL = 0.2  # seconds between two looks whether the fold is at the log's end
@@ -17,7 +18,7 @@ _POLL_INTERVAL = 0.2  # seconds between two looks whether the fold is at the log
 
 def verify(args: argparse.Namespace) -> int:
     """`training analytics verify`: exit code 0 when every row is what the log says, and none is missing."""
-    found = asyncio.run(_verify(service_settings().worker_url, args.wait))
+    found = asyncio.run(_verify(service_settings(), args.wait))
     for difference in found.differences:
         print(shown(difference))
     if found.different > len(found.differences):
@@ -33,30 +34,30 @@ def verify(args: argparse.Namespace) -> int:
 
 def rebuild(_: argparse.Namespace) -> int:
     """`training analytics rebuild`: fold the whole log again; agents may go on meanwhile."""
-    done = asyncio.run(_rebuild(service_settings().owner_url))
+    done = asyncio.run(_rebuild(service_settings()))
     changed = ", ".join(f"{table} {count:,}" for table, count in done.changed.items())
     print(f"{done.events:,} events folded; rows that were not as the log says: {changed}.")
     return 0
 
 
-async def _verify(url: str, wait: float) -> Verification:
+async def _verify(settings: Settings, wait: float) -> Verification:
     deadline = time.monotonic() + wait
-    async with opened(url) as database:
+    async with opened(settings.worker_url) as database:
         while True:
             waiting = time.monotonic() < deadline
             fresh = await read_freshness(database)
             if waiting and (fresh.behind or fresh.stale_users):
                 await asyncio.sleep(_POLL_INTERVAL)
                 continue
-            found = await verify_tables(database)
+            found = await verify_tables(database, settings.archive_dir)
             # What was written meanwhile may be behind again.
             if found.ok or found.different or not waiting:
                 return found
 
 
-async def _rebuild(url: str) -> Rebuilt:
-    async with opened(url) as database:
-        return await rebuild_tables(database)
+async def _rebuild(settings: Settings) -> Rebuilt:
+    async with opened(settings.owner_url) as database:
+        return await rebuild_tables(database, settings.archive_dir)
 
 
 def shown(difference: Difference) -> str:

@@ -9,6 +9,7 @@ from psycopg2.errors import InsufficientPrivilege, LockNotAvailable
 from sqlalchemy.exc import DBAPIError
 
 from commands.environment import CommandError, one_line, service_settings
+from storage.erasures import UnlikeKey
 from storage.migrate import migrate as bring_to_head
 
 # The log's level is the setting TRAINING_LOG_LEVEL; Faust's own option would ask for another.
@@ -34,7 +35,13 @@ def worker(_: argparse.Namespace) -> int:
 def migrate(_: argparse.Namespace) -> int:
     """`training migrate`: bring the database to the schema of this version."""
     try:
-        missing = bring_to_head(service_settings().owner_url)
+        settings = service_settings()
+        secret = settings.erasure_secret
+        missing = bring_to_head(settings.owner_url, secret=None if secret is None else secret.get_secret_value())
+    except UnlikeKey:
+        raise CommandError(
+            "TRAINING_ERASURE_SECRET is another than the one that this database's tombstones are made with."
+        ) from None
     except (DBAPIError, psycopg2.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(cause, LockNotAvailable):

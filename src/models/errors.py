@@ -6,12 +6,14 @@ TrainingServiceError
 │   ├── StatusConflict           409  a training never goes backwards
 │   └── IdentityConflict         409  the id or source_id is another's
 ├── CursorExpired                410
+├── UserErased                   410
 ├── PreconditionFailed           412
 ├── Unprocessable                422
 │   ├── UnknownExercise          422
 │   ├── UnknownWorkout           422
 │   └── IdempotencyKeyReused     422
 ├── TooManyRequests              429
+├── ArchiveUnavailable           503
 └── DatabaseUnavailable          503
     └── StatementEnded           503
 """
@@ -39,6 +41,10 @@ class IdentityConflict(Conflict):
 
 class CursorExpired(TrainingServiceError):
     """What a cursor of the changes stands for cannot be told any more: the database was restored or moved since."""
+
+
+class UserErased(TrainingServiceError):
+    """The user was erased: nothing of theirs is taken any more."""
 
 
 class PreconditionFailed(TrainingServiceError):
@@ -78,6 +84,10 @@ class TooManyRequests(TrainingServiceError):
     def __init__(self, message: str, seconds: int) -> None:
         super().__init__(message)
         self.seconds = seconds
+
+
+class ArchiveUnavailable(TrainingServiceError):
+    """Rows of the log are in an archive's file, and that cannot be read here: it is not there, or not as it was."""
 
 
 class DatabaseUnavailable(TrainingServiceError):

@@ -25,6 +25,12 @@ class EventType(StrEnum):
     TRAINING_DELETED = "training_deleted"
 
 
+class UserEventType(StrEnum):
+    """Every other type of event there: of users as a whole."""
+
+    USER_ERASED = "user_erased"
+
+
 class WorkoutEventType(StrEnum):
     """Every type of event on `workout_events`."""
 
@@ -105,6 +111,42 @@ class TrainingEvent(BaseModel):
     timestamp: dt.datetime
     """When the change was stored, UTC."""
     payload: TrainingPayload
+
+
+class UserErasedPayload(BaseModel):
+    """The user, of whom everything was taken out for good, and of whom nothing comes any more on any topic.
+
+    Later versions only add optional fields: readers ignore what they do not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    user_id: UUID
+    erasure_id: UUID
+    """Of this erasure alone: a database that went back in time erases, and says so, anew."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """The erasure's id."""
+        return self.erasure_id
+
+    @property
+    def version(self) -> int:
+        """It is told once."""
+        return 1
+
+
+class UserErasedEvent(BaseModel):
+    """The value of the last record of a user on `training_events`. Its key is the user's id, as text."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    event_id: UUID
+    """The same in every copy of the event: consumers drop what they have seen."""
+    event_type: UserEventType
+    timestamp: dt.datetime
+    """When the erasure was done, UTC."""
+    payload: UserErasedPayload
 
 
 class WorkoutPayload(BaseModel):

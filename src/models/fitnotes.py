@@ -8,7 +8,8 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
-from models.foreign_logs import UNITS, CellError, ForeignLog, LogReader, Row, is_number, quoted
+from models.foreign_logs import ForeignLog
+from models.log_reader import UNITS, CellError, LogReader, Row, is_number, quoted
 from models.sets import SetBody, Unit
 
 _TIME = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d)", re.ASCII)

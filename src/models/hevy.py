@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from models.foreign_logs import CellError, ForeignLog, LogReader, Row
+from models.foreign_logs import ForeignLog
+from models.log_reader import CellError, LogReader, Row
 from models.sets import SetBody, SetType, Unit
 
 _TITLE = re.compile(r"(weight|distance)_([a-z]+)")

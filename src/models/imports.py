@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.exercises import folded
 from models.fields import TimeZone
 from models.fitnotes import FitNotesReader
-from models.foreign_logs import ForeignFileError, ForeignLog, LineError, LogReader, Session
+from models.foreign_logs import ForeignFileError, ForeignLog, LineError, Session
 from models.hevy import HevyReader
+from models.log_reader import LogReader
 from models.sets import Unit
 from models.strong import StrongReader
 from models.trainings import TrainingCreate
@@ -185,13 +186,12 @@ def with_slugs(body: TrainingCreate, slugs: Mapping[str, str]) -> TrainingCreate
     return body.model_copy(update={"exercises": exercises})
 
 
-def session_error(session: Session, reason: object) -> dict[str, object]:
-    """What is wrong with a session that can be read: a `LineProblem` at its first line."""
+def session_problem(session: Session, reason: object) -> LineProblem:
+    """What is wrong with a session that can be read, at its first line."""
     story = f"{session.body.local_day()} {session.body.title or ''}".rstrip()
-    return error_fields(LineError(session.first_line, "", f"{story}: {reason}"))
+    return LineProblem(line=session.first_line, message=f"{story}: {reason}")
 
 
-def error_fields(error: LineError) -> dict[str, object]:
-    """An error as JSON has it: a `LineProblem`."""
-    column = {"column": error.column} if error.column else {}
-    return {"line": error.line, **column, "message": error.message}
+def line_problem(error: LineError) -> LineProblem:
+    """What is wrong with a line, as it is told."""
+    return LineProblem(line=error.line, column=error.column or None, message=error.message)

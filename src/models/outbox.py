@@ -24,6 +24,7 @@ class LogRow(NamedTuple):
     request_id: str | None
     payload: str
     published_seq: int | None = None
+    traceparent: str | None = None
 
 
 class Batch(NamedTuple):

@@ -10,7 +10,8 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
-from models.foreign_logs import CellError, ForeignLog, LogReader, Row, quoted
+from models.foreign_logs import ForeignLog
+from models.log_reader import CellError, LogReader, Row, quoted
 from models.sets import SetBody, SetType, Unit
 
 _MAX_DURATION = 40  # characters: the pattern takes the square of their number

@@ -273,6 +273,8 @@ access_log = sa.Table(
     sa.Column("scope", sa.Text, nullable=False),
     sa.Column("operation", sa.Text, nullable=False),
     sa.Column("request_id", sa.Text, nullable=False),
+    sa.Index("access_log_by_coach", "coach_id"),
+    sa.Index("access_log_by_time", "at"),
 )
 
 imports = sa.Table(
@@ -301,9 +303,115 @@ imports = sa.Table(
     _moment("leased_until", default=False),
     _moment("created_at"),
     _moment("finished_at", default=False),
+    sa.Column("traceparent", sa.Text),
+    sa.Column("claims", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
     sa.Index("imports_under_way", "user_id", unique=True, postgresql_where=sa.text(_UNDER_WAY)),
     sa.Index("imports_waiting", "created_at", postgresql_where=sa.text(_UNDER_WAY)),
     sa.Index("imports_by_creation", "user_id", "created_at", "id"),
+)
+
+request_log = sa.Table(
+    "request_log",
+    metadata,
+    sa.Column("at", pg.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("user_id", pg.UUID),
+    sa.Column("actor", sa.Text),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("route", sa.Text, nullable=False),
+    sa.Column("about_user", pg.UUID),
+    sa.Column("status", sa.SmallInteger, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("ms", sa.REAL, nullable=False),
+    sa.Index("request_log_at", "at", postgresql_using="brin"),
+    sa.Index("request_log_by_user", "user_id", "at", postgresql_where=sa.text("user_id IS NOT NULL")),
+    sa.Index("request_log_about_user", "about_user", "at", postgresql_where=sa.text("about_user IS NOT NULL")),
+    postgresql_partition_by="RANGE (at)",
+)
+
+rate_usage = sa.Table(
+    "rate_usage",
+    metadata,
+    sa.Column("bucket", pg.UUID, primary_key=True),
+    sa.Column("minute", pg.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("used", sa.Integer, nullable=False),
+    prefixes=["UNLOGGED"],
+)
+
+archive_folder = sa.Table(
+    "archive_folder",
+    metadata,
+    sa.Column("one", sa.Boolean, sa.CheckConstraint("one"), primary_key=True, server_default=sa.true()),
+    sa.Column("id", pg.UUID, nullable=False, server_default=sa.text("gen_random_uuid()")),
+)
+
+archives = sa.Table(
+    "archives",
+    metadata,
+    sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("month", sa.Date, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("trainings", sa.BigInteger, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("last_seq", sa.BigInteger, nullable=False),
+    _moment("created_at"),
+)
+
+archived_trainings = sa.Table(
+    "archived_trainings",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("training_id", pg.UUID, primary_key=True),
+    sa.Column("archive", sa.Integer, sa.ForeignKey("archives.id"), primary_key=True),
+    sa.Column("first_version", sa.Integer, nullable=False),
+    sa.Column("last_version", sa.Integer, nullable=False),
+    sa.Column("last_seq", sa.BigInteger, nullable=False),
+    sa.Column("source_id", sa.Text),
+    sa.Index("archived_trainings_by_archive", "archive"),
+)
+
+erasure_key = sa.Table(
+    "erasure_key",
+    metadata,
+    sa.Column("one", sa.Boolean, primary_key=True, server_default=sa.text("true")),
+    sa.Column("inner_block", pg.BYTEA, nullable=False),
+    sa.Column("outer_block", pg.BYTEA, nullable=False),
+)
+
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    sa.Column("tombstone", pg.BYTEA, primary_key=True),
+    _moment("erased_at"),
+)
+
+coached = sa.Table(
+    "coached",
+    metadata,
+    sa.Column("coach_id", pg.UUID, primary_key=True),
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("actor", sa.Text, primary_key=True),
+)
+
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("tombstone", pg.BYTEA, primary_key=True),
+    sa.Column("user_id", pg.UUID),
+    sa.Column("status", sa.Text, nullable=False, server_default=sa.text("'erasing'")),
+    sa.Column("counts", pg.JSONB, nullable=False, server_default=sa.text("'{}'")),
+    sa.Column("horizon", Xid8),
+    sa.Column("actors", pg.ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'")),
+    sa.Column("failure", sa.Text),
+    sa.Column("event_seq", sa.BigInteger),
+    sa.Column("lease", sa.Text),
+    _moment("leased_until", default=False),
+    _moment("created_at"),
+    _moment("finished_at", default=False),
+    _moment("published_at", default=False),
+    sa.Index("erasures_waiting", "created_at", postgresql_where=sa.text("status <> 'done'")),
+    sa.Index("erasures_announced", "finished_at", postgresql_where=sa.text("event_seq IS NOT NULL")),
 )
 
 load_bands = sa.Table(
@@ -335,6 +443,7 @@ outbox = sa.Table(
     sa.Column("payload", sa.Text, nullable=False),
     _moment("created_at"),
     sa.Column("published_seq", sa.BigInteger),
+    sa.Column("traceparent", sa.Text),
     sa.Index("outbox_seq", "seq"),
     sa.Index("outbox_xid", "xid", "seq"),
     sa.Index("outbox_aggregate", "user_id", "aggregate_id", "version"),

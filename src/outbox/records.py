@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
+from models import traces
 from models.events import (
     EventType,
     ExerciseEvent,
@@ -13,6 +14,8 @@ from models.events import (
     LoadBandEvent,
     PersonalRecordEvent,
     TrainingEvent,
+    UserErasedEvent,
+    UserEventType,
     WorkoutEvent,
     WorkoutEventType,
 )
@@ -24,9 +27,10 @@ _SPECVERSION = ("ce_specversion", b"1.0")
 _SOURCE = ("ce_source", b"/training-service")
 _CONTENT_TYPE = ("content-type", b"application/json")
 
-_Event = TrainingEvent | WorkoutEvent | ExerciseEvent | PersonalRecordEvent | LoadBandEvent
+_Event = TrainingEvent | UserErasedEvent | WorkoutEvent | ExerciseEvent | PersonalRecordEvent | LoadBandEvent
 _EVENTS: dict[str, type[_Event]] = {
     **dict.fromkeys(EventType, TrainingEvent),
+    UserEventType.USER_ERASED: UserErasedEvent,
     **dict.fromkeys(WorkoutEventType, WorkoutEvent),
     **dict.fromkeys(ExerciseEventType, ExerciseEvent),
     InsightEventType.PERSONAL_RECORD: PersonalRecordEvent,
@@ -38,7 +42,7 @@ _MASK = 0xFFFFFFFF
 
 
 def headers(row: LogRow) -> Headers:
-    """CloudEvents 1.0 in Kafka's binary mode, in a fixed order, values in UTF-8.
+    """CloudEvents 1.0 in Kafka's binary mode, in a fixed order, values in UTF-8, and the trace, where there is one.
 
     `ce_logseq` is an extension: the event's place in the log, by which readers tell how far they are.
     """
@@ -55,6 +59,8 @@ def headers(row: LogRow) -> Headers:
     ]
     if row.request_id is not None:
         made.append(("ce_requestid", row.request_id.encode()))
+    if row.traceparent is not None:
+        made.append((traces.HEADER, row.traceparent.encode()))
     return made
 
 
@@ -80,6 +86,7 @@ def row_of(
             text["ce_time"],
             text.get("ce_requestid"),
             value.decode(),
+            traceparent=text.get(traces.HEADER),
         )
         at = datetime.fromisoformat(row.created_at)
     except (AttributeError, KeyError, ValueError):  # a header without a value is None

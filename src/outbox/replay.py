@@ -7,7 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from models.events import EventType, ExerciseEventType, InsightEventType, WorkoutEventType
+from models.events import EventType, ExerciseEventType, InsightEventType, UserEventType, WorkoutEventType
 from models.outbox import LogRow
 from outbox.producer import KafkaProducer
 from settings import Settings
@@ -37,16 +37,17 @@ async def replay(
     broadcast: bool = False,
 ) -> Replayed:
     """Publish again, in order, what was published of a user, of a training or workout, or from `since` until before
-    `until`.
+    `until`; what is archived of it first, training by training.
 
     Each goes to `topic`, by default to `<its topic>.replay`, which is made if missing; with `broadcast` to the topic
     that every subscriber reads. What is not published yet, or held back, is left to the relay.
 
-    Raises `DatabaseUnavailable` and aiokafka's `KafkaError`; what went out by then stays, and may be replayed again.
+    Raises `DatabaseUnavailable`, `ArchiveUnavailable` and aiokafka's `KafkaError`; what went out by then stays, and may
+    be replayed again.
     """
     id_ = uuid7()
     topics: dict[str, str] = {
-        **dict.fromkeys(EventType, settings.events_topic),
+        **dict.fromkeys((*EventType, *UserEventType), settings.events_topic),
         **dict.fromkeys(WorkoutEventType, settings.workout_events_topic),
         **dict.fromkeys(ExerciseEventType, settings.exercise_events_topic),
         **dict.fromkeys(InsightEventType, settings.insights_topic),
@@ -60,7 +61,13 @@ async def replay(
     targets: set[str] = set()
     try:
         async for rows in published(
-            database, user_id=user_id, training_id=training_id, workout_id=workout_id, since=since, until=until
+            database,
+            user_id=user_id,
+            training_id=training_id,
+            workout_id=workout_id,
+            since=since,
+            until=until,
+            archive_dir=settings.archive_dir,
         ):
             left: Sequence[LogRow] = rows
             while left:

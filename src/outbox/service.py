@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-from outbox.housekeeping import keep_house
+from outbox.housekeeping import keep_days, keep_house
 from outbox.producer import KafkaProducer
 from outbox.relay import Relay, RelayState, end
 from outbox.waker import Waker
@@ -78,6 +78,14 @@ class OutboxService:
     async def start(self) -> None:
         """Start what runs beside the requests."""
         self._spawn(keep_house(self._database, idempotency_hours=self._settings.idempotency_hours))
+        self._spawn(
+            keep_days(
+                self._database,
+                request_log_days=self._settings.request_log_days,
+                access_log_days=self._settings.access_log_days,
+                import_days=self._settings.import_days,
+            )
+        )
         if self._settings.relay_enabled:
             self._draining = self._spawn(self._drain())
             self._spawn(self._waker.run())

@@ -1,6 +1,6 @@
 """What an agent is given: whole fetches, acknowledged by hand once their effect is committed elsewhere."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -8,6 +8,8 @@ from aiokafka import ConsumerRecord
 from faust import Stream
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP, EventT, StreamT
+
+from runtime.tracing import Spans
 
 Record = ConsumerRecord[bytes | None, bytes | None]
 
@@ -51,15 +53,22 @@ class Batch:
     records: Sequence[Record]
     _stream: StreamT[Any]
     _events: Sequence[EventT[Any]]
+    _end: Callable[[], None] | None = None  # of its span
 
     async def ack(self) -> None:
         """Let the offsets of exactly these records be committed. To be called once their effect is durable."""
         for event in self._events:
             await self._stream.ack(event)
+        if self._end is not None:
+            self._end()
 
 
-async def batches(stream: StreamT[Any], *, fetches: int = FETCHES, linger: float = LINGER) -> AsyncIterator[Batch]:
+async def batches(
+    stream: StreamT[Any], spans: Spans | None = None, *, fetches: int = FETCHES, linger: float = LINGER
+) -> AsyncIterator[Batch]:
     """The stream in batches of at most `fetches` fetches; a lone fetch waits `linger` seconds for others.
+
+    With `spans` each has a span, which its acknowledgement ends.
 
     F7: nothing is acknowledged but by `Batch.ack`. Upstream's `take()` and its plain iteration acknowledge, and commit,
     what the agent held when it raised, was cancelled, or the worker crashed (faust/streams.py: the ack stands in
@@ -67,4 +76,5 @@ async def batches(stream: StreamT[Any], *, fetches: int = FETCHES, linger: float
     started anew then, and what it held is lost to it (F6).
     """
     async for events in cast("Stream[Any]", stream).noack_take(fetches, within=linger):
-        yield Batch([record for event in events for record in event.value], stream, events)
+        records = [record for event in events for record in event.value]
+        yield Batch(records, stream, events, None if spans is None else spans.batch(records))

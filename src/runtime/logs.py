@@ -17,7 +17,7 @@ _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 # Loggers of libraries, and of `runtime`, whose classes are Faust's: nothing below a warning (unless all is wanted), and
 # no floods.
-LIBRARIES = ("aiokafka", "faust", "mode", "asyncio", "aiohttp", "runtime")
+LIBRARIES = ("aiokafka", "faust", "mode", "asyncio", "aiohttp", "opentelemetry", "runtime")
 REQUESTS = "aiokafka.conn"  # its debug lines are requests and answers in full, with the passwords and tokens of SASL
 
 

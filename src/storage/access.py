@@ -8,10 +8,11 @@ from uuid import UUID
 
 import psycopg2
 
-from models.errors import NotFound
+from models.errors import NotFound, UserErased
 from models.memberships import Scope
 from storage.access_statements import LOG, guarded, guarded_sql
 from storage.database import Database, Parameters, Prepared, Row
+from storage.erasures import is_erased
 
 NO_USER = "There is no such user."
 _STRANGER = "TS002"  # SQLSTATE of admitted()
@@ -40,10 +41,11 @@ class Guarded(Database):
     """The database as a coach meets it, of one request: every statement is about the one athlete, and runs only if the
     athlete is a member of one of the coach's groups with the scope at that moment.
 
-    What was run is in the access log, one row a statement, committed with it or before. Every method raises `NotFound`
-    where there is no such membership, whatever else is the case. Statements must name the user as `%(user_id)s`; groups
-    that they name as `%(coach_of)s` are those whose membership stands. Sessions and transactions are not offered: their
-    statements would not be guarded.
+    What was run is in the access log, one row a request, committed with its first statement or before. Every method
+    raises `NotFound` where there is no such membership, whatever else is the case, and where the athlete was erased;
+    `UserErased` where the coach was. Statements must name the user as
+    `%(user_id)s`; groups that they name as `%(coach_of)s` are those whose membership stands. Sessions and transactions
+    are not offered: their statements would not be guarded.
     """
 
     def __init__(self, database: Database, access: Access) -> None:
@@ -74,7 +76,7 @@ class Guarded(Database):
     @asynccontextmanager
     async def reader(self, sql: str, parameters: Parameters) -> AsyncIterator[Callable[[int], Awaitable[list[Row]]]]:
         """As `Database.reader`. The access is in the log before the first row is read, and stays however it ends."""
-        await self._log()
+        await self.admit()
         try:
             sql = guarded_sql(sql, self.access.scope, logged=False)
             async with self._database.reader(sql, self._parameters(parameters)) as fetch:
@@ -102,24 +104,34 @@ class Guarded(Database):
         sql: str | Prepared,
         parameters: Parameters | None,
     ) -> T:
+        statement = guarded(sql, self.access.scope, logged=not self.admitted)
         try:
-            answer = await run(guarded(sql, self.access.scope), self._parameters(parameters))
+            return await self._admitted(run, statement, self._parameters(parameters))
+        except psycopg2.DatabaseError:
+            await self.admit()  # it took its row of the log back; that it was refused tells something too
+            raise
+
+    async def _log(self) -> None:
+        await self._admitted(self._database.execute, LOG[self.access.scope], self._parameters({}))
+
+    async def _admitted(
+        self,
+        run: Callable[[str | Prepared, Parameters], Awaitable[T]],
+        statement: str | Prepared,
+        parameters: Parameters,
+    ) -> T:
+        try:
+            answer = await run(statement, parameters)
+        except UserErased:
+            if await is_erased(self._database, self.access.coach_id):
+                raise
+            raise NotFound(NO_USER) from None
         except psycopg2.DatabaseError as error:
             if error.pgcode == _STRANGER:
                 raise NotFound(NO_USER) from None
-            await self._log()  # it took its row of the log back; that it was refused tells something too
             raise
         self.admitted = True
         return answer
-
-    async def _log(self) -> None:
-        try:
-            await self._database.execute(LOG[self.access.scope], self._parameters({}))
-        except psycopg2.DatabaseError as error:
-            if error.pgcode == _STRANGER:
-                raise NotFound(NO_USER) from None
-            raise
-        self.admitted = True
 
     def _parameters(self, parameters: Parameters | None) -> dict[str, object]:
         given, access = dict(parameters) if isinstance(parameters, Mapping) else {}, self.access

@@ -39,6 +39,13 @@ _UNLOGGED = f"""access AS MATERIALIZED (
     SELECT %(access_user)s AS user_id,
            {_ADMITTED}
 )"""
+# What is logged refuses a coach who was erased. What is not, and may write the coach's name, refuses them itself; what
+# only reads may be of a standby, where it could not be asked.
+_UNLOGGED_WRITE = f"""access AS MATERIALIZED (
+    SELECT %(access_user)s AS user_id,
+           CASE WHEN erased(ARRAY[%(access_coach)s]::uuid[]) = '{{}}' THEN {_ADMITTED} ELSE admitted(NULL) END
+)"""
+_UNLOGGED_OF: dict[Scope, str] = {"read": _UNLOGGED, "plan": _UNLOGGED_WRITE}
 
 
 @lru_cache(maxsize=1024)
@@ -54,16 +61,17 @@ def guarded_sql(sql: str, scope: Scope, *, logged: bool = True) -> str:
     rest = f", {sql[head.end() :]}" if head else f" {sql}"
     rest = rest.replace(_USER, "(SELECT user_id FROM access)")
     rest = rest.replace(_GROUPS, "ARRAY(SELECT group_external_id FROM standing)")
-    return f"WITH {recursive}{_STANDING.format(lock=_LOCK[scope])}, {_LOGGED if logged else _UNLOGGED}{rest}"
+    return f"WITH {recursive}{_STANDING.format(lock=_LOCK[scope])}, {_LOGGED if logged else _UNLOGGED_OF[scope]}{rest}"
 
 
 @lru_cache(maxsize=1024)
-def guarded(statement: str | Prepared, scope: Scope) -> str | Prepared:
+def guarded(statement: str | Prepared, scope: Scope, *, logged: bool = True) -> str | Prepared:
     """`guarded_sql` of the statement; prepared under a name of its own where it is prepared."""
     if isinstance(statement, Prepared):
-        sql = guarded_sql(statement.sql, scope)
-        return Prepared(f"{statement.name}_of_coach_to_{scope}", sql, {**statement.types, **TYPES})
-    return guarded_sql(statement, scope)
+        sql = guarded_sql(statement.sql, scope, logged=logged)
+        name = f"{statement.name}_of_coach_to_{scope}{'' if logged else '_again'}"
+        return Prepared(name, sql, {**statement.types, **TYPES})
+    return guarded_sql(statement, scope, logged=logged)
 
 
 # The log alone.

@@ -2,7 +2,7 @@
 
 from storage.database import Prepared
 from storage.outbox_statements import CLUSTER, TIMELINE
-from storage.training_statements import STORED, TYPES
+from storage.training_parts import STORED, TYPES
 
 _TYPES = TYPES | {"seen": "pg_snapshot", "xmin": "xid8", "limit": "integer"}
 

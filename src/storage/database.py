@@ -13,7 +13,7 @@ import psycopg2
 import psycopg2.errors
 from psycopg2 import extensions, extras
 
-from models.errors import DatabaseUnavailable, StatementEnded
+from models.errors import DatabaseUnavailable, StatementEnded, UserErased
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, object] | Sequence[object]
@@ -31,6 +31,8 @@ _KEEPALIVE = {
 _CHECK_CLIENT = "SET client_connection_check_interval = '1s'"
 # What psycopg2 raises when the server is away, too busy, shutting down, out of disk, or no longer the primary.
 _AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
+
+_ERASED = "TS003"  # SQLSTATE of refuse_erased()
 
 READ = "BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -102,7 +104,12 @@ class Cursor:
 
     async def _run(self, sql: str, parameters: Parameters | None) -> int:
         self._database.statements += 1
-        await self._cursor.execute(sql, parameters, timeout=self._timeout)
+        try:
+            await self._cursor.execute(sql, parameters, timeout=self._timeout)
+        except psycopg2.DatabaseError as error:
+            if error.pgcode == _ERASED:
+                raise UserErased("This user was erased: nothing of theirs is taken any more.") from None
+            raise
         return int(self._cursor.rowcount)
 
     async def all(self, sql: str | Prepared, parameters: Parameters | None = None) -> list[Row]:
@@ -268,6 +275,9 @@ class Database:
                     yield Cursor(self, cursor, timeout, self._local if connection.__dict__["pooled"] else "")
                 finally:
                     cursor.close()
+                    # The two hold each other, and the text of the last statement, a megabyte where agents fold, until
+                    # garbage is collected: which is seldom (aiopg/connection.py, `Cursor`).
+                    cursor._transaction = None
             _heed_cancellation(task, cancels)
         except asyncio.CancelledError:
             # F9: aiopg reports a statement that PostgreSQL itself ended as a cancellation of the task

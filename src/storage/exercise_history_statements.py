@@ -9,7 +9,7 @@ first (`near`), and only for what they do not answer the indexes of names and sl
 (`far`). Either alone is slow for a user of many years: the walk for what is rare, the indexes for what is frequent.
 """
 
-from storage.training_statements import SETS
+from storage.training_parts import SETS
 
 _COUNTED = "t.user_id = %(user_id)s AND t.status = 'COMPLETED' AND t.deleted_at IS NULL"
 

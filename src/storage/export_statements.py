@@ -6,7 +6,7 @@ PostgreSQL writes the lines: a row is one text for Python, and numbers are as ex
 from collections.abc import Mapping
 
 from models.exports import CHANGE, TABLES, Format, Kind, Table
-from storage.training_statements import STORED
+from storage.training_parts import STORED
 
 # Up to where in the log every event is in the tables, and no open transaction can add another one: so an export of what
 # changed since then misses nothing, however late a transaction commits. What is computed from several days of a user
@@ -23,14 +23,21 @@ SELECT greatest(0, least(s.folded_seq, f.folded_seq, (
 ))) FROM analytics.fold_state s, analytics.freshness f
 """
 
-# What an event may have changed. One about names may change every training of its user.
+# What an event may have changed. One about names may change every training of its user. Of a user who was erased all
+# goes: nothing tells which trainings there were, so the user is named alone.
 _EVENTS = "SELECT {columns} FROM outbox WHERE seq > %(changed_since)s AND aggregate_type {types}"
+_ARCHIVED = """ UNION SELECT {columns} FROM archived_trainings
+    WHERE last_seq > %(changed_since)s
+      AND archive = ANY (ARRAY(SELECT id FROM archives WHERE last_seq > %(changed_since)s))"""
 _UNITS: Mapping[tuple[str, ...], str] = {
-    ("user_id",): _EVENTS.format(columns="DISTINCT user_id", types="IN ('training', 'exercise')"),
+    ("user_id",): _EVENTS.format(columns="user_id", types="IN ('training', 'exercise', 'user')")
+    + _ARCHIVED.format(columns="user_id"),
     ("user_id", "training_id"): _EVENTS.format(columns="user_id, aggregate_id AS training_id", types="= 'training'")
+    + _ARCHIVED.format(columns="user_id, training_id")
     + " UNION SELECT f.user_id, f.training_id FROM ("
     + _EVENTS.format(columns="DISTINCT user_id", types="= 'exercise'")
-    + ") n JOIN analytics.folded_trainings f USING (user_id)",
+    + ") n JOIN analytics.folded_trainings f USING (user_id) UNION "
+    + _EVENTS.format(columns="user_id, NULL", types="= 'user'"),
 }
 _RANGE = """{day} BETWEEN coalesce(%(first)s::date, '-infinity') AND coalesce(%(last)s::date, 'infinity')"""
 
@@ -79,7 +86,8 @@ def _csv(table: Table, *, changes: bool, neutral: bool) -> str:
     return _concat(cells)
 
 
-def _json(table: Table, *, changes: bool) -> str:
+def json_line(table: Table, *, changes: bool = False) -> str:
+    """A row `t` of this table as a JSON object, without what is NULL."""
     members = ["'row' AS change"] if changes else []
     members += [f"{_value(name, kind)} AS {name}" for name, kind in table.columns.items()]
     return f"(SELECT json_strip_nulls(row_to_json(r))::text FROM (SELECT {', '.join(members)}) r)"
@@ -88,7 +96,7 @@ def _json(table: Table, *, changes: bool) -> str:
 def _marker(table: Table, form: Format) -> str:
     if form is Format.NDJSON:
         members = ", ".join(f"u.{name}" for name in table.units)
-        return f"(SELECT row_to_json(r)::text FROM (SELECT 'replace' AS {CHANGE}, {members}) r)"
+        return f"(SELECT json_strip_nulls(row_to_json(r))::text FROM (SELECT 'replace' AS {CHANGE}, {members}) r)"
     cells = ["'replace'", *(f"u.{name}" if name in table.units else "''" for name in table.columns)]
     return _concat(cells)
 
@@ -97,7 +105,7 @@ def export(name: str, form: Format, *, changes: bool) -> str:
     """The query whose rows are the lines of an export of this table; Parquet is made of lines of CSV."""
     table = TABLES[name]
     if form is Format.NDJSON:
-        line = _json(table, changes=changes)
+        line = json_line(table, changes=changes)
     else:
         line = _csv(table, changes=changes, neutral=form is Format.CSV)
     range_ = _RANGE.format(day=f"t.{table.day}")

@@ -54,8 +54,8 @@ SELECT made.generation FROM outbox_cursor c, analytics.fold_state s, LATERAL (
 ) made
 WHERE made.generation > s.generation
 """
-_READ_METHOD = "SELECT method FROM analytics.fold_state"
 _SET_METHOD = "UPDATE analytics.fold_state SET method = %(method)s WHERE method < %(method)s"
+# The index `folded_trainings_outdated` holds these alone.
 _OUTDATED = """
 SELECT user_id, training_id FROM analytics.folded_trainings
 WHERE method < %(method)s AND (user_id, training_id) > (%(user_id)s, %(training_id)s)
@@ -122,11 +122,6 @@ async def set_generation(database: Database, generation: int) -> None:
     await database.execute(_SET_GENERATION, {"generation": generation})
 
 
-async def read_method(database: Database) -> int:
-    """The version of the rules that all trainings were computed by, or by a later one."""
-    return int((await database.all(_READ_METHOD))[0][0])
-
-
 async def read_outdated(
     database: Database, method: int, after: tuple[UUID, UUID], limit: int
 ) -> list[tuple[UUID, UUID]]:
@@ -137,5 +132,5 @@ async def read_outdated(
 
 
 async def set_method(database: Database, method: int) -> None:
-    """Note that all trainings are computed by these rules."""
+    """Note that all trainings are computed by these rules, or later ones."""
     await database.execute(_SET_METHOD, {"method": method})

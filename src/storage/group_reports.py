@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from models.errors import UserErased
 from models.group_reports import AthletesQuery, GroupLoadQuery, LeaderboardQuery
 from models.load import LoadDay, Measure
-from storage.database import Database
+from storage.database import Database, Parameters, Row
 from storage.group_reports_statements import LEADERBOARDS, LOADS
 from storage.groups import Coach
 from storage.reports import load_day
@@ -53,14 +54,21 @@ class Loads:
 async def read_leaderboard(database: Database, coach: Coach, query: LeaderboardQuery) -> Totals:
     """The sums of the athletes of one page."""
     parameters = _asked(coach, query) | {"first": query.first, "last": query.last}
-    return Totals(*(await database.all(LEADERBOARDS[query.metric], parameters))[0])
+    return Totals(*await _read(database, LEADERBOARDS[query.metric], parameters))
 
 
 async def read_loads(database: Database, coach: Coach, query: GroupLoadQuery) -> Loads:
     """The latest load of the athletes of one page, by the query's measure or the one by which each one's load is
     judged."""
-    ((rows, *more),) = await database.all(LOADS, _asked(coach, query) | {"measure": query.measure})
+    rows, *more = await _read(database, LOADS, _asked(coach, query) | {"measure": query.measure})
     return Loads([(UUID(user_id), _latest(*load)) for user_id, *load in rows], *more)
+
+
+async def _read(database: Database, statement: str, parameters: Parameters) -> Row:
+    try:
+        return (await database.all(statement, parameters))[0]
+    except UserErased:  # the coach, or an athlete a moment ago, who is left out next time
+        return (await database.all(statement, parameters))[0]
 
 
 def _latest(measure: str | None, today: str | None, first: str | None, day: list[Any] | None) -> LatestLoad | None:

@@ -1,6 +1,7 @@
 """The SQL of the reports of a group's athletes. Parameters are psycopg2's, by name.
 
-Each begins with the log of accesses, from whose new rows it takes the athletes whose figures it reads.
+Each begins with the log of accesses, from whose new rows it takes the athletes whose figures it reads. Who was erased
+is left out; so a page may be short, and others follow.
 """
 
 from models.group_reports import Metric
@@ -15,11 +16,12 @@ WITH athletes AS MATERIALIZED (
 ), access AS (
     INSERT INTO access_log (user_id, actor, coach_id, group_external_id, scope, operation, request_id)
     SELECT user_id, %(actor)s, %(coach_id)s, %(group)s, 'read', %(operation)s, %(request_id)s
-    FROM athletes ORDER BY user_id LIMIT %(limit)s
+    FROM (SELECT user_id FROM athletes ORDER BY user_id LIMIT %(limit)s) page
+    WHERE user_id <> ALL ((SELECT erased(ARRAY(SELECT user_id FROM athletes)))::uuid[])
     RETURNING user_id
 )"""
 _NEXT = """CASE WHEN (SELECT count(*) FROM athletes) > %(limit)s
-    THEN (SELECT user_id FROM access ORDER BY user_id DESC LIMIT 1) END"""
+    THEN (SELECT user_id FROM athletes ORDER BY user_id OFFSET %(limit)s - 1 LIMIT 1) END"""
 _AS_OF = "(SELECT rfc3339(as_of) FROM analytics.freshness)"
 
 _LEADERBOARD = f"""{_ADMITTED}, items AS (

@@ -1,6 +1,9 @@
 """The SQL of `storage.imports`: the jobs, and what undoes one."""
 
-from storage.training_statements import FIELDS, SOURCE_ID
+from models.imports import ImportDocument
+from storage.arrays import names
+from storage.training_batch_statements import create_many
+from storage.training_parts import FIELDS, SOURCE_ID
 
 UNDER_WAY = "status IN ('queued', 'running', 'undoing')"
 
@@ -10,10 +13,10 @@ SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float
 WHERE {UNDER_WAY} AND status <> 'undoing'
 """
 
-# As `storage.imports.Job` has them. What is told of a job in a list is without its last three.
-_COLUMNS = """id, status, format, timezone, unit, sessions, held_back, error_lines, worked_off, created, unchanged,
-       conflicting, refused, overlapping, undone, kept, failure, created_at, finished_at"""
-JOB = f"{_COLUMNS}, errors, kept_trainings"
+# The members of an import's document are columns. What is told of one in a list is less.
+MEMBERS = tuple(ImportDocument.model_fields)
+JOB = names(MEMBERS)
+_LISTED = names(f"NULL AS {member}" if member in {"errors", "kept_trainings"} else member for member in MEMBERS)
 
 # One at a time, which the index keeps, and so many an hour. Without a row of `made` the others say why; where they say
 # nothing, another one began after this statement's snapshot was taken.
@@ -24,10 +27,10 @@ WITH recent AS (
 ), under_way AS (
     SELECT id FROM imports WHERE user_id = %(user_id)s AND {UNDER_WAY}
 ), made AS (
-    INSERT INTO imports (user_id, id, format, timezone, unit, file, actor, request_id, sessions, held_back, error_lines,
-                         errors)
-    SELECT %(user_id)s, %(id)s, %(format)s, %(timezone)s, %(unit)s, %(file)s, %(actor)s, %(request_id)s, %(sessions)s,
-           %(held_back)s, %(error_lines)s, %(errors)s::jsonb
+    INSERT INTO imports (user_id, id, format, timezone, unit, file, actor, request_id, traceparent, sessions, held_back,
+                         error_lines, errors)
+    SELECT %(user_id)s, %(id)s, %(format)s, %(timezone)s, %(unit)s, %(file)s, %(actor)s, %(request_id)s,
+           %(traceparent)s, %(sessions)s, %(held_back)s, %(error_lines)s, %(errors)s::jsonb
     FROM recent WHERE number < %(most)s AND NOT EXISTS (SELECT FROM under_way)
     ON CONFLICT (user_id) WHERE {UNDER_WAY} DO NOTHING
     RETURNING {JOB}
@@ -39,7 +42,7 @@ FROM recent LEFT JOIN under_way ON true LEFT JOIN made ON true
 READ = f"SELECT {JOB} FROM imports WHERE user_id = %(user_id)s AND id = %(id)s"
 
 LIST = f"""
-SELECT {_COLUMNS}, NULL, NULL FROM imports
+SELECT {_LISTED} FROM imports
 WHERE user_id = %(user_id)s
   AND (%(after_at)s::timestamptz IS NULL OR (created_at, id) < (%(after_at)s::timestamptz, %(after_id)s::uuid))
 ORDER BY created_at DESC, id DESC LIMIT %(limit)s
@@ -61,15 +64,17 @@ FROM json_to_recordset(%(items)s::json) AS i(source_id text, date timestamptz, d
 LEFT JOIN trainings t ON t.user_id = %(user_id)s AND t.source_id = i.source_id
 """
 
-# An undo takes back what is done or has failed, and no more than that.
+# An undo takes back what is done or has failed, and what runs: the worker that has it meets the new status at its next
+# step, and goes on as the undo. What no worker ever had is undone at once.
 UNDO = f"""
-WITH begun AS (
-    UPDATE imports SET status = 'undoing', finished_at = NULL
-    WHERE user_id = %(user_id)s AND id = %(id)s AND status IN ('done', 'failed')
-      AND NOT EXISTS (SELECT FROM imports WHERE user_id = %(user_id)s AND {UNDER_WAY})
+WITH under_way AS (
+    SELECT id FROM imports WHERE user_id = %(user_id)s AND {UNDER_WAY} AND id <> %(id)s
+), begun AS (
+    UPDATE imports SET status = CASE status WHEN 'queued' THEN 'undone' ELSE 'undoing' END,
+                       finished_at = CASE status WHEN 'queued' THEN now() END, file = NULL, claims = 0
+    WHERE user_id = %(user_id)s AND id = %(id)s AND status IN ('queued', 'running', 'done', 'failed')
+      AND NOT EXISTS (SELECT FROM under_way)
     RETURNING {JOB}
-), under_way AS (
-    SELECT id FROM imports WHERE user_id = %(user_id)s AND {UNDER_WAY}
 )
 SELECT (SELECT id FROM under_way), begun.* FROM begun
 UNION ALL
@@ -77,22 +82,29 @@ SELECT (SELECT id FROM under_way), {JOB} FROM imports
 WHERE user_id = %(user_id)s AND id = %(id)s AND NOT EXISTS (SELECT FROM begun)
 """
 
-# The oldest job that nobody works off. Who asks again, because PostgreSQL was away, gets its own back.
+# The oldest job that nobody works off. Who asks again, because PostgreSQL was away or the import is to be undone now,
+# gets its own back first, and is no further worker.
 CLAIM = f"""
 UPDATE imports SET lease = %(lease)s, leased_until = now() + %(seconds)s * interval '1 second',
+                   claims = claims + (lease IS DISTINCT FROM %(lease)s)::integer,
                    status = CASE status WHEN 'queued' THEN 'running' ELSE status END
 WHERE (user_id, id) = (
     SELECT user_id, id FROM imports
     WHERE {UNDER_WAY} AND (leased_until IS NULL OR leased_until < now() OR lease = %(lease)s)
-    ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    ORDER BY lease IS DISTINCT FROM %(lease)s, created_at LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING {JOB}, user_id, actor, request_id, file
+RETURNING {JOB}, user_id, actor, request_id, traceparent, file, claims
 """
 
 # Each step of a job asks for the lease: without a row it is another's now.
 _HELD = "user_id = %(user_id)s AND id = %(id)s AND lease = %(lease)s"
 
-# Its own trainings, which may begin at once too, are younger than the import.
+# A batch of the import's trainings. A worker that was frozen, and whose job is another's or to be undone by now,
+# creates nothing.
+CREATE_HELD = create_many(only=f"SELECT FROM imports WHERE {_HELD} AND status = 'running' FOR NO KEY UPDATE")
+
+# Its own trainings, which may begin at once too, are younger than the import. What was done counts, though it is to be
+# undone by now.
 STEP = f"""
 UPDATE imports SET worked_off = %(worked_off)s, created = %(created)s, unchanged = %(unchanged)s,
                    overlapping = overlapping + (
@@ -100,17 +112,18 @@ UPDATE imports SET worked_off = %(worked_off)s, created = %(created)s, unchanged
                        WHERE date_trunc('minute', date, 'UTC') IN (
     {_MINUTES} AND t.created_at < imports.created_at)),
                    conflicting = %(conflicting)s, refused = %(refused)s, errors = %(errors)s::jsonb,
-                   leased_until = now() + %(seconds)s * interval '1 second'
-WHERE {_HELD} AND status = 'running'
+                   leased_until = now() + %(seconds)s * interval '1 second', claims = 0
+WHERE {_HELD} AND status IN ('running', 'undoing')
+RETURNING status = 'running'
 """
 
 FINISH = f"""
 UPDATE imports SET status = %(status)s, failure = %(failure)s, kept = %(kept)s, kept_trainings = %(kept_trainings)s,
                    file = NULL, lease = NULL, leased_until = NULL, finished_at = now()
-WHERE {_HELD}
+WHERE {_HELD} AND status = %(was)s
 """
 
-RELEASE = f"UPDATE imports SET leased_until = NULL WHERE {_HELD}"
+RELEASE = f"UPDATE imports SET leased_until = NULL, claims = 0 WHERE {_HELD}"
 
 # What an import may have created: the trainings with source ids of its app.
 MADE = """
@@ -139,15 +152,15 @@ WITH job AS MATERIALIZED (
     RETURNING t.id, old.source_id, t.version, t.updated_at, current.fields
 ), logged AS (
     INSERT INTO outbox (event_id, topic, aggregate_type, aggregate_id, version, event_type, user_id, actor, request_id,
-                        payload, created_at)
+                        traceparent, payload, created_at)
     SELECT items.event_id, %(topic)s, 'training', changed.id, changed.version, %(event_type)s, %(user_id)s, %(actor)s,
-           %(request_id)s, items.event_head || rfc3339(changed.updated_at) || items.payload_head
+           %(request_id)s, %(traceparent)s, items.event_head || rfc3339(changed.updated_at) || items.payload_head
            || {SOURCE_ID.format("changed")} || '"version":' || changed.version || ','
            || substr(changed.fields, 2) || '}}', changed.updated_at
     FROM changed JOIN items ON items.training_id = changed.id ORDER BY changed.id
 )
 UPDATE imports SET undone = undone + (SELECT count(*) FROM changed),
-                   leased_until = now() + %(seconds)s * interval '1 second'
+                   leased_until = now() + %(seconds)s * interval '1 second', claims = 0
 FROM job WHERE imports.user_id = job.user_id AND imports.id = %(id)s
 RETURNING ARRAY(SELECT id FROM changed)
 """

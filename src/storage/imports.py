@@ -1,7 +1,7 @@
 """Imports: the jobs that bring logs of other apps in, the lease by which one worker has each, and their undo."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -12,63 +12,50 @@ import psycopg2.errors
 from models.errors import Conflict, DatabaseUnavailable, NotFound, TooManyRequests
 from models.events import EventType
 from models.foreign_logs import ForeignLog
-from models.imports import MOST_ERRORS, ImportForm, ImportStatus, LogFormat, error_fields, training_id
-from models.sets import Unit
+from models.imports import (
+    MOST_ERRORS,
+    ImportDocument,
+    ImportForm,
+    ImportStatus,
+    LineProblem,
+    LogFormat,
+    line_problem,
+    training_id,
+)
 from storage.database import Database, Row
 from storage.import_statements import (
     BACKLOG,
     CLAIM,
     COMPARE,
     CREATE,
+    CREATE_HELD,
     DELETE_MANY,
     FINISH,
     LIST,
     MADE,
+    MEMBERS,
     READ,
     RELEASE,
     STEP,
     UNDO,
 )
+from storage.training_batch import Item, Result, TrainingBatches
 from storage.training_writes import ATTEMPTS, Author
 
 LEASE = 30.0  # seconds that a silent worker keeps a job: longer than any statement may take
 
 
 @dataclass(slots=True)
-class Job:
-    """An import as it is stored; the members are those of `models.imports.ImportDocument`."""
-
-    id: UUID
-    status: ImportStatus
-    format: LogFormat
-    timezone: str
-    unit: Unit
-    sessions: int
-    held_back: int
-    error_lines: int
-    worked_off: int
-    created: int
-    unchanged: int
-    conflicting: int
-    refused: int
-    overlapping: int
-    undone: int
-    kept: int
-    failure: str | None
-    created_at: dt.datetime
-    finished_at: dt.datetime | None
-    errors: list[dict[str, Any]] | None
-    """None in lists, as is the next one."""
-    kept_trainings: list[UUID] | None
-
-
-@dataclass(slots=True)
 class Work:
-    """A job that this worker has: whose it is, and the file that is to be imported, where there still is one."""
+    """A job that this worker has: whose it is, and the file that is to be imported, where there still is one.
 
-    job: Job
+    `claims` is how many workers have taken it, this one included, since the last step that one of them stored.
+    """
+
+    job: ImportDocument
     author: Author
     file: bytes
+    claims: int
     dates: list[dt.datetime] = field(default_factory=list)
     """When the sessions of the step under way began that the import created."""
 
@@ -86,7 +73,7 @@ class Imports:
 
     async def create(
         self, author: Author, id_: UUID, form: ImportForm, log: ForeignLog, format_: LogFormat, *, most: int
-    ) -> Job:
+    ) -> ImportDocument:
         """Store a file, which is `log` when it is read in this format, as a new import that waits for a worker.
 
         Raises `Conflict` while another import of the user's is under way, and `TooManyRequests` where there were `most`
@@ -101,10 +88,11 @@ class Imports:
             "file": form.file,
             "actor": author.actor,
             "request_id": author.request_id,
+            "traceparent": author.traceparent,
             "sessions": len(log.sessions),
             "held_back": log.held_back,
             "error_lines": log.error_lines,
-            "errors": _json([error_fields(error) for error in log.errors[:MOST_ERRORS]]),
+            "errors": _errors(map(line_problem, log.errors[:MOST_ERRORS])),
             "most": most,
         }
         for _ in range(ATTEMPTS):
@@ -117,14 +105,16 @@ class Imports:
                 raise TooManyRequests(f"There were {most} imports within the hour.", wait)
         raise DatabaseUnavailable("Too many imports at once.")
 
-    async def read(self, user_id: UUID, id_: UUID) -> Job:
+    async def read(self, user_id: UUID, id_: UUID) -> ImportDocument:
         """One import. Raises `NotFound`, for another user's too."""
         row = await self._database.one(READ, {"user_id": user_id, "id": id_})
         if row is None:
             raise NotFound("There is no such import.")
         return _job(row)
 
-    async def page(self, user_id: UUID, *, after: tuple[dt.datetime, UUID] | None = None, limit: int) -> list[Job]:
+    async def page(
+        self, user_id: UUID, *, after: tuple[dt.datetime, UUID] | None = None, limit: int
+    ) -> list[ImportDocument]:
         """At most `limit` of the user's imports, newest first, from the one after `after` (created_at, id) on."""
         after_at, after_id = after or (None, None)
         parameters = {"user_id": user_id, "after_at": after_at, "after_id": after_id, "limit": limit}
@@ -146,10 +136,11 @@ class Imports:
         ((there, same, overlapping),) = await self._database.all(COMPARE, parameters)
         return there, same, overlapping
 
-    async def undo(self, user_id: UUID, id_: UUID) -> Job:
-        """Have the trainings that the import created deleted, by a worker; an import that was undone stays as it is.
+    async def undo(self, user_id: UUID, id_: UUID) -> ImportDocument:
+        """Stop the import where it is under way, and have the trainings that it created deleted, by a worker; an import
+        that was undone stays as it is.
 
-        Raises `NotFound`, and `Conflict` while it, or another import of the user's, is under way.
+        Raises `NotFound`, and `Conflict` while another import of the user's is under way.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -177,13 +168,19 @@ class Imports:
         row = await self._database.one(CLAIM, {"lease": self._worker, "seconds": LEASE})
         if row is None:
             return None
-        *job, user_id, actor, request_id, file = row
-        return Work(_job(job), Author(user_id, actor, request_id), b"" if file is None else bytes(file))
+        *job, user_id, actor, request_id, traceparent, file, claims = row
+        author = Author(user_id, actor, request_id, traceparent=traceparent)
+        return Work(_job(job), author, b"" if file is None else bytes(file), claims)
+
+    async def store(self, work: Work, items: Sequence[Item]) -> list[Result]:
+        """As `TrainingBatches.create`. Raises `NotAllowed` where the job is another's now, or to be undone."""
+        batches = TrainingBatches(self._database, self._topic, statement=CREATE_HELD, more=self._held(work))
+        return await batches.create(work.author, items)
 
     async def step(self, work: Work) -> bool:
         """Store how far the import is, count which of `work.dates` overlap, and renew the lease.
 
-        False: it is another's now.
+        False: it is another's now, or to be undone.
         """
         job = work.job
         parameters = {
@@ -192,16 +189,19 @@ class Imports:
             "unchanged": job.unchanged,
             "conflicting": job.conflicting,
             "refused": job.refused,
-            "errors": _json(job.errors),
+            "errors": _errors(job.errors or ()),
             "dates": work.dates,
             "first": min(work.dates, default=None),
             "last": max(work.dates, default=None),
         }
-        return await self._database.execute(STEP, self._held(work) | parameters) > 0
+        row = await self._database.one(STEP, self._held(work) | parameters)
+        return row is not None and bool(row[0])
 
     async def finish(self, work: Work, status: ImportStatus, failure: str | None = None) -> None:
-        """Give the job and its file up: it is done, has failed, or is undone."""
+        """Give the job and its file up: it is done, has failed, or is undone. An import that is to be undone by now
+        stays this worker's."""
         parameters = {
+            "was": work.job.status,
             "status": status,
             "failure": failure,
             "kept": work.job.kept,
@@ -239,6 +239,7 @@ class Imports:
             "event_type": EventType.TRAINING_DELETED,
             "actor": work.author.actor,
             "request_id": work.author.request_id,
+            "traceparent": work.author.traceparent,
         }
         row = await self._database.one(DELETE_MANY, self._held(work) | parameters)
         return None if row is None else set(row[0])
@@ -247,9 +248,12 @@ class Imports:
         return {"user_id": work.author.user_id, "id": work.job.id, "lease": self._worker, "seconds": LEASE}
 
 
-def _job(row: Row | list[Any]) -> Job:
-    id_, status, format_, timezone, unit, *counts = row
-    return Job(id_, ImportStatus(status), LogFormat(format_), timezone, Unit(unit), *counts)
+def _job(row: Row | list[Any]) -> ImportDocument:
+    return ImportDocument.model_validate(dict(zip(MEMBERS, row, strict=True)))
+
+
+def _errors(problems: Iterable[LineProblem]) -> str:
+    return _json([problem.model_dump(exclude_none=True) for problem in problems])
 
 
 def _json(value: object) -> str:

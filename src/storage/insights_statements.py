@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from models.load import Measure
 from storage.arrays import names, parameters
+from storage.row_statements import among
 
 LOAD_COLUMNS = {
     "user_id": "uuid",
@@ -183,38 +184,38 @@ def _upsert(table: str, types: Mapping[str, str], prefix: str) -> str:
 # Whoever holds the mark as it was read writes, all of it or nothing: a fold, or another worker, in between has made it
 # another or taken it. One that is held at this moment is not waited for: it is no longer what was read.
 _TABLES = f"""
-WITH mine AS (
-    DELETE FROM {{schema}}.stale_users WHERE ctid = ANY (ARRAY(
-        SELECT s.ctid FROM unnest({parameters("m", MARK_TYPES)}) AS m ({names(MARK_TYPES)})
-        JOIN {{schema}}.stale_users s ON s.user_id = m.user_id AND s.touched = m.touched
-        FOR UPDATE OF s SKIP LOCKED
-    ))
+WITH marks AS (
+    SELECT s.tableoid, s.ctid FROM unnest({parameters("m", MARK_TYPES)}) AS m ({names(MARK_TYPES)})
+    JOIN {{schema}}.stale_users s ON s.user_id = m.user_id AND s.touched = m.touched
+    FOR UPDATE OF s SKIP LOCKED
+), mine AS (
+    DELETE FROM {{schema}}.stale_users WHERE {among("marks")}
     RETURNING user_id
+), old_days AS (
+    SELECT d.* FROM unnest({parameters("r", RANGE_TYPES)}) AS r ({names(RANGE_TYPES)}) CROSS JOIN LATERAL (
+        SELECT d.tableoid, d.ctid FROM {{schema}}.daily_load d
+        WHERE d.user_id = r.user_id AND d.measure = r.measure AND d.day < r.first
+        UNION ALL
+        SELECT d.tableoid, d.ctid FROM {{schema}}.daily_load d
+        WHERE d.user_id = r.user_id AND d.measure = r.measure AND d.day > r.last
+    ) d
+    WHERE r.user_id = ANY (ARRAY(SELECT user_id FROM mine))
 ), shorter AS (
-    DELETE FROM {{schema}}.daily_load WHERE ctid = ANY (ARRAY(
-        SELECT d.ctid FROM unnest({parameters("r", RANGE_TYPES)}) AS r ({names(RANGE_TYPES)}) CROSS JOIN LATERAL (
-            SELECT d.ctid FROM {{schema}}.daily_load d
-            WHERE d.user_id = r.user_id AND d.measure = r.measure AND d.day < r.first
-            UNION ALL
-            SELECT d.ctid FROM {{schema}}.daily_load d
-            WHERE d.user_id = r.user_id AND d.measure = r.measure AND d.day > r.last
-        ) d
-        WHERE r.user_id = ANY (ARRAY(SELECT user_id FROM mine))
-    ))
+    DELETE FROM {{schema}}.daily_load WHERE {among("old_days")}
     RETURNING 1
+), old_records AS (
+    SELECT r.tableoid, r.ctid FROM unnest({parameters("m", MARK_TYPES)}) AS m ({names(MARK_TYPES)}) CROSS JOIN LATERAL (
+        SELECT r.tableoid, r.ctid, {names(KEYS["personal_records"], "r.")} FROM {{schema}}.personal_records r
+        WHERE r.user_id = m.user_id AND r.day >= m.from_day
+        OFFSET 0
+    ) r
+    WHERE m.user_id = ANY (ARRAY(SELECT user_id FROM mine)) AND NOT EXISTS (
+        SELECT FROM unnest({parameters("p", {key: RECORD_COLUMNS[key] for key in KEYS["personal_records"]})})
+            AS p ({names(KEYS["personal_records"])})
+        WHERE {" AND ".join(f"p.{column} = r.{column}" for column in KEYS["personal_records"])}
+    )
 ), fewer AS (
-    DELETE FROM {{schema}}.personal_records WHERE ctid = ANY (ARRAY(
-        SELECT r.ctid FROM unnest({parameters("m", MARK_TYPES)}) AS m ({names(MARK_TYPES)}) CROSS JOIN LATERAL (
-            SELECT r.ctid, {names(KEYS["personal_records"], "r.")} FROM {{schema}}.personal_records r
-            WHERE r.user_id = m.user_id AND r.day >= m.from_day
-            OFFSET 0
-        ) r
-        WHERE m.user_id = ANY (ARRAY(SELECT user_id FROM mine)) AND NOT EXISTS (
-            SELECT FROM unnest({parameters("p", {key: RECORD_COLUMNS[key] for key in KEYS["personal_records"]})})
-                AS p ({names(KEYS["personal_records"])})
-            WHERE {" AND ".join(f"p.{column} = r.{column}" for column in KEYS["personal_records"])}
-        )
-    ))
+    DELETE FROM {{schema}}.personal_records WHERE {among("old_records")}
     RETURNING 1
 ), loads AS ({_upsert("daily_load", LOAD_COLUMNS, "l")}
 ), records AS ({_upsert("personal_records", RECORD_COLUMNS, "p")}
@@ -282,13 +283,15 @@ ANNOUNCE = (
 # Whose local day has changed since their load was judged. A mark that is there has it judged anyhow. Marks are made in
 # the order of users, here as by FOLD: neither waits for the other in a circle.
 JUDGE = """
-INSERT INTO analytics.stale_users (user_id, from_day, trainings)
-SELECT user_id, day + 1, '{}' FROM (
+WITH due AS MATERIALIZED (
     SELECT b.user_id, b.day FROM load_bands b
     WHERE b.next_at <= coalesce(%(now)s::timestamptz, now())
       AND NOT EXISTS (SELECT FROM analytics.stale_users s WHERE s.user_id = b.user_id)
     ORDER BY b.next_at, b.user_id LIMIT %(limit)s
-) due ORDER BY user_id
+)
+INSERT INTO analytics.stale_users (user_id, from_day, trainings)
+SELECT user_id, day + 1, '{}' FROM due
+WHERE user_id <> ALL ((SELECT erased(ARRAY(SELECT user_id FROM due)))::uuid[]) ORDER BY user_id
 ON CONFLICT (user_id) DO NOTHING
 """
 

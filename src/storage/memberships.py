@@ -17,7 +17,7 @@ SET scopes = excluded.scopes, revoked_at = NULL,
     accepted_at = CASE WHEN memberships.revoked_at IS NULL THEN memberships.accepted_at ELSE now() END
 RETURNING group_external_id, scopes, accepted_at
 """
-_REVOKE = "SELECT leave_group(%(user_id)s, %(group)s, %(topic)s, %(actor)s, %(request_id)s)"
+_REVOKE = "SELECT leave_group(%(user_id)s, %(group)s, %(topic)s, %(actor)s, %(request_id)s, %(traceparent)s)"
 _STANDING = """
 SELECT group_external_id, scopes, accepted_at FROM memberships WHERE user_id = %(user_id)s AND revoked_at IS NULL"""
 _READ = f"{_STANDING} AND group_external_id = %(group)s"
@@ -80,6 +80,7 @@ class Memberships:
                 "topic": topic,
                 "actor": author.actor,
                 "request_id": author.request_id,
+                "traceparent": author.traceparent,
             },
         )
         if not left:

@@ -6,17 +6,29 @@ Everything runs on a cursor, and on the tables of `schema`: those of the service
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
 
+from models.errors import ArchiveUnavailable
 from models.events import ExercisePayload
 from models.exercises import Facts
 from models.naming import Meaning, Names, meaning
 from storage import naming_statements as sql
+from storage.archives import logged_events, steady
 from storage.database import Cursor
 from storage.fold_state import LoggedEvent
 from storage.volume_statements import NAME_COLUMNS, SCHEMA
+
+
+class Standing(NamedTuple):
+    """Up to which version a user's names are taken in, and how often they were forgotten before that."""
+
+    naming: int
+    forgotten: int
+
 
 Used = Sequence[tuple[UUID, str, int]]
 """Names as they stand in trainings, each with its user and the version that changed what it means."""
@@ -98,14 +110,14 @@ async def users_behind(cursor: Cursor, after: UUID, limit: int, *, schema: str) 
 
 async def read_renamed(
     cursor: Cursor, users: Collection[UUID], *, schema: str
-) -> tuple[dict[UUID, int], dict[tuple[UUID, str], int]]:
+) -> tuple[dict[UUID, Standing], dict[tuple[UUID, str], int]]:
     """Those of the users whose trainings may not know all of their names, and which names these are.
 
-    With each user the version up to which the names are, with each name the version that changed its meaning.
+    With each name the version that changed its meaning.
     """
     rows = await cursor.all(sql.RENAMED.format(schema=schema), {"users": list(users)})
-    versions = {user_id: version for user_id, version, _, _ in rows}
-    return versions, {(user_id, name): version for user_id, _, name, version in rows if name is not None}
+    standing = {user_id: Standing(*found) for user_id, *found, _, _ in rows}
+    return standing, {(user_id, name): version for user_id, _, _, name, version in rows if name is not None}
 
 
 async def used_names(cursor: Cursor, users: Collection[UUID], *, schema: str) -> list[tuple[UUID, str]]:
@@ -124,10 +136,30 @@ async def outdated_trainings(cursor: Cursor, used: Used, *, schema: str) -> list
     return [(user_id, id_) for user_id, id_ in await cursor.all(sql.OUTDATED.format(schema=schema), parameters)]
 
 
-async def read_folded(cursor: Cursor, trainings: Sequence[tuple[UUID, UUID]], *, schema: str) -> list[LoggedEvent]:
-    """The events that the tables have of these trainings."""
+async def read_folded(
+    cursor: Cursor,
+    trainings: Sequence[tuple[UUID, UUID]],
+    *,
+    schema: str,
+    archive_dir: Path | None = None,
+    missing: list[ArchiveUnavailable] | None = None,
+) -> list[LoggedEvent]:
+    """The events that the tables have of these trainings.
+
+    Raises `ArchiveUnavailable` where one is archived and its file cannot be read; where `missing` is given, that is
+    noted there, and the event is left out.
+    """
     parameters = {"users": [user_id for user_id, _ in trainings], "trainings": [id_ for _, id_ in trainings]}
-    return [LoggedEvent.of(row) for row in await cursor.all(sql.FOLDED.format(schema=schema), parameters)]
+
+    async def read() -> list[LoggedEvent]:
+        return await logged_events(archive_dir, await cursor.all(sql.FOLDED.format(schema=schema), parameters))
+
+    try:
+        return await steady(read)
+    except ArchiveUnavailable:
+        if missing is None:
+            raise
+    return await logged_events(archive_dir, await cursor.all(sql.FOLDED.format(schema=schema), parameters), missing)
 
 
 async def forget_adopted(cursor: Cursor) -> None:
@@ -140,7 +172,11 @@ async def forget_adopted(cursor: Cursor) -> None:
         await cursor.execute(sql.FORGET, {"users": users})
 
 
-async def settle(cursor: Cursor, versions: Mapping[UUID, int], *, schema: str) -> None:
-    """Note that all trainings of each of these users know the names up to that version."""
-    parameters = {"users": list(versions), "versions": list(versions.values())}
+async def settle(cursor: Cursor, standing: Mapping[UUID, Standing], *, schema: str) -> None:
+    """Note that all trainings of each of these users know the names up to there, unless these were forgotten since."""
+    parameters = {
+        "users": list(standing),
+        "versions": [each.naming for each in standing.values()],
+        "forgotten": [each.forgotten for each in standing.values()],
+    }
     await cursor.execute(sql.SETTLE.format(schema=schema), parameters)

@@ -10,8 +10,10 @@ Every statement that moves the cursor names the fence, and touches no row once a
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,10 +21,11 @@ import orjson
 import psycopg2
 import psycopg2.errors
 
-from models.errors import DatabaseUnavailable
+from models.errors import DatabaseUnavailable, UserErased
 from models.events import WorkoutEventType
 from models.outbox import Acquired, Adopted, Batch, Held, Lease, LeaseLost, LogRow, OutboxStatus, TopicMark
 from models.workouts import plan_json
+from storage.archives import read_published
 from storage.database import Database, Parameters, Prepared, Row
 from storage.outbox_statements import (
     ACQUIRE,
@@ -205,7 +208,8 @@ class OutboxStore:
     async def quarantine(self, lease: Lease, row: LogRow, error: str) -> None:
         """Keep an event that the broker refuses for good; its aggregate's later events wait behind it."""
         fields = {name: getattr(row, name) for name in ("seq", "user_id", "aggregate_id", "version", "topic")}
-        await self._move(QUARANTINE, fields | {"fence": lease.fence, "error": error})
+        with suppress(UserErased):  # the row is on its way out of the log
+            await self._move(QUARANTINE, fields | {"fence": lease.fence, "error": error})
 
     async def asked(self) -> Held | None:
         """The first refused event that somebody asks to retry or to skip."""
@@ -276,11 +280,12 @@ async def published(
     since: datetime | None = None,
     until: datetime | None = None,
     batch: int = 5000,
+    archive_dir: Path | None = None,
 ) -> AsyncIterator[list[LogRow]]:
     """The events that were published before now, in the log's order, in batches: of a user, of a training or workout,
-    of a time.
+    of a time. Those that are archived come first, training by training.
 
-    `since` is inclusive, `until` exclusive. Raises `DatabaseUnavailable`.
+    `since` is inclusive, `until` exclusive. Raises `DatabaseUnavailable`, and `ArchiveUnavailable`.
     """
     filters = {
         "user_id": user_id,
@@ -290,6 +295,11 @@ async def published(
         "until": until,
     }
     sql = bounded(PUBLISHED.format(" ".join(FILTERS[name] for name, value in filters.items() if value is not None)))
+    if workout_id is None:
+        async for archived in read_published(
+            database, archive_dir, user_id=user_id, training_id=training_id, since=since, until=until
+        ):
+            yield archived
     ((last,),) = await database.all(LAST_SEQ)
     place: dict[str, Any] = filters | {"after": 0, "last": last, "batch": batch, "bytes": BATCH_BYTES}
     while rows := await database.all(sql, place):

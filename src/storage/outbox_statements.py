@@ -17,7 +17,7 @@ _LEASE = "clock_timestamp() + %(lease)s * interval '1 second'"
 _MINE_STILL = f"""fence = %(fence)s AND hi::text = %(hi)s::text
     AND timeline = {TIMELINE} AND system_identifier = {CLUSTER}"""
 _COLUMNS = """seq, topic, user_id::text, aggregate_id::text, version::text, event_id::text, event_type,
-           rfc3339(created_at), request_id, payload, published_seq"""
+           rfc3339(created_at), request_id, payload, published_seq, traceparent"""
 
 
 def bounded(rows: str) -> str:

@@ -7,7 +7,8 @@ its snapshot (`naming`): so what it saw is what there is. Its rows, and its row 
 
 from models.own_exercises import MOST_NAMES, MOST_NAMES_OF_ONE, MOST_OWN, MOST_SUGGESTIONS
 from storage.database import Prepared
-from storage.training_statements import KEY, Write
+from storage.training_parts import KEY
+from storage.training_statements import Write
 
 _TYPES = {
     "user_id": "uuid",
@@ -89,9 +90,9 @@ WITH {key}state AS ({state}), wanted AS (
     RETURNING n.version, n.updated_at AS at
 ), {then}, logged AS (
     INSERT INTO outbox (event_id, topic, aggregate_type, aggregate_id, version, event_type, user_id, actor, request_id,
-                        payload, created_at)
+                        traceparent, payload, created_at)
     SELECT %(event_id)s, %(topic)s, 'exercise', %(id)s, naming.version, %(event_type)s, %(user_id)s, %(actor)s,
-           %(request_id)s, %(event_head)s || rfc3339(naming.at) || '","payload":' || (
+           %(request_id)s, %(traceparent)s, %(event_head)s || rfc3339(naming.at) || '","payload":' || (
                SELECT json_strip_nulls(row_to_json(p))::text
                FROM (SELECT %(id)s AS user_id, naming.version, told.names, told.exercise) p
            ) || '}}', naming.at

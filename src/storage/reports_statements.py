@@ -10,7 +10,7 @@ Parameters are psycopg2's, by name. Each statement answers in the same snapshot 
 
 from models.reports import By, Period
 from storage.replica import PRESENT
-from storage.training_statements import READABLE
+from storage.training_parts import READABLE
 from storage.volume_statements import SUMS, WORK
 
 _SUMS = (*SUMS, *WORK)

@@ -25,6 +25,17 @@ GRANT SELECT, INSERT, UPDATE ON load_bands TO training_worker;
 GRANT SELECT, INSERT, UPDATE ON memberships TO training_worker;
 GRANT SELECT, INSERT ON access_log TO training_worker;
 GRANT SELECT, INSERT, UPDATE ON imports TO training_worker;
+GRANT SELECT, INSERT ON tombstones TO training_worker;
+GRANT SELECT, INSERT, UPDATE ON erasures TO training_worker;
+GRANT EXECUTE ON FUNCTION tombstone(uuid), erased(uuid[]), erase_user(uuid, integer), forget_erasures(interval)
+    TO training_worker;
+GRANT INSERT ON request_log TO training_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON rate_usage TO training_worker;
+GRANT EXECUTE ON FUNCTION request_log_keep_partitions(integer, integer), purge_access_log(integer, integer),
+    purge_imports(integer, integer) TO training_worker;
+GRANT SELECT ON archive_folder TO training_worker;
+GRANT SELECT, UPDATE, DELETE ON archives TO training_worker;
+GRANT SELECT, DELETE ON archived_trainings TO training_worker;
 GRANT SELECT, UPDATE ON outbox_cursor TO training_worker;
 GRANT EXECUTE ON FUNCTION outbox_keep_partitions(integer), outbox_rebase(bigint), outbox_adopt(bigint, jsonb)
     TO training_worker;

@@ -6,7 +6,9 @@ import psycopg2.errors
 
 from storage.database import Database
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+_INSTALLED = Path(__file__).resolve().with_name("migrations")
+# A wheel has them in this package, a checkout beside src/.
+MIGRATIONS = _INSTALLED if _INSTALLED.is_dir() else _INSTALLED.parents[2] / "migrations"
 
 _REVISION = "SELECT version_num FROM alembic_version"
 

@@ -1,7 +1,7 @@
 """The SQL of `storage.sessions`. Parameters are psycopg2's, by name."""
 
 from storage.database import Prepared
-from storage.training_statements import STORED, TYPES
+from storage.training_parts import STORED, TYPES
 
 # A training's own targets say what was planned, else the workout's version that it names, which stands in the log.
 _SESSIONS = f"""

@@ -2,7 +2,8 @@
 
 from models.events import MAX_EVENT_BYTES
 from models.sets import MAX_ORDER, MAX_SETS
-from storage.training_statements import SET_COLUMNS, SET_RECORD, SET_TOLD, SETS, change, fields
+from storage.training_parts import SET_COLUMNS, SET_RECORD, SET_TOLD, SETS, fields
+from storage.training_statements import change
 
 _MINE = "user_id = %(user_id)s AND training_id = %(id)s"
 _KNOWN = f"EXISTS (SELECT FROM training_exercises WHERE {_MINE} AND id = %(exercise_id)s) AS known"

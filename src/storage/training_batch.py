@@ -1,7 +1,8 @@
 """Many new trainings in one SQL statement, each with a result of its own."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -27,18 +28,35 @@ Item = tuple[UUID, TrainingCreate, str]
 Result = Written | TrainingServiceError
 
 
-class TrainingBatches:
-    """Batches of all users' new trainings. `topic` is where their events go."""
+class NotAllowed(Exception):
+    """What had to be the case for a batch is not."""
 
-    def __init__(self, database: Database, topic: str) -> None:
+
+class TrainingBatches:
+    """Batches of all users' new trainings. `topic` is where their events go.
+
+    `statement` is what `create_many` makes, and `more` are the parameters of its `only`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        topic: str,
+        *,
+        statement: str = CREATE_MANY,
+        more: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
         self._writer = TrainingWriter(database, topic)
+        self._statement = statement
+        self._more = more
 
     async def create(self, author: Author, items: Sequence[Item]) -> list[Result]:
         """Store those that can be stored, each with its event, all of them at once; what each came to, in order.
 
         A result is what `Trainings.create` returns, or the error that it raises: an `id` or `source_id` that is taken,
         within the batch too, holds up no other. Raises `DatabaseUnavailable`; then nothing can be said of any of them,
-        and those with an `id` or a `source_id` are safe to send again.
+        and those with an `id` or a `source_id` are safe to send again. Raises `NotAllowed` where `only` has no row;
+        what was stored by then stays.
         """
         results: dict[int, Result] = {}
         waiting: dict[int, dict[str, Any]] = {}
@@ -75,9 +93,12 @@ class TrainingBatches:
 
     async def _write(self, author: Author, items: list[dict[str, Any]]) -> dict[int, list[Row]]:
         event = self._writer.event(author, author.user_id, EventType.TRAINING_CREATED)
+        parameters = event | {"items": orjson.dumps(items).decode()} | dict(self._more)
         found = defaultdict(list)
-        for place, *row in await self._writer.ask(CREATE_MANY, event | {"items": orjson.dumps(items).decode()}):
+        for place, *row in await self._writer.ask(self._statement, parameters):
             found[place].append(tuple(row))
+        if not found:  # each item has a row, whatever it came to
+            raise NotAllowed
         return found
 
 

@@ -1,11 +1,19 @@
 """The SQL of `storage.training_batch`: many new trainings, with their children and their events, in one statement."""
 
-from storage.training_statements import SET_COLUMNS, SET_RECORD, SOURCE_ID, STORED
+from storage.training_parts import SET_COLUMNS, SET_RECORD, SOURCE_ID, STORED
 
-# What can be written is written, and each of the others says what it lacks or what it met. Rows come in the order of
-# their ids, so that two batches with the same ones wait for each other rather than deadlock.
-CREATE_MANY = f"""
-WITH items AS MATERIALIZED (
+
+def create_many(*, only: str = "") -> str:
+    """What can be written is written, and each of the others says what it lacks or what it met.
+
+    Where `only` is given, a query, nothing is done and no row comes unless it has a row; what it locks stays locked
+    until the batch is there.
+    """
+    guard, guarded = (f"guard AS MATERIALIZED ({only}), ", "guard, ") if only else ("", "")
+    # Rows come in the order of their ids, so that two batches with the same ones wait for each other rather than
+    # deadlock.
+    return f"""
+WITH {guard}items AS MATERIALIZED (
     SELECT i.*,
            i.workout_id IS NULL OR EXISTS (
                SELECT FROM workouts w WHERE w.user_id = %(user_id)s AND w.id = i.workout_id) AS workout_known,
@@ -14,7 +22,7 @@ WITH items AS MATERIALIZED (
                WHERE e.exercise IS NOT NULL AND NOT EXISTS (
                    SELECT FROM exercises x WHERE x.slug = e.exercise AND x.revision = e.exercise_revision)
            ) AS exercises_known
-    FROM json_to_recordset(%(items)s::json) AS i(
+    FROM {guarded}json_to_recordset(%(items)s::json) AS i(
         place integer, id uuid, source_id text, status training_status, date timestamptz, timezone text, day date,
         title text, duration_seconds integer, session_rpe numeric, bodyweight_kg numeric, notes text, workout_id uuid,
         workout_version integer, group_external_id text, skipped_at timestamptz, skip_reason text, digest text,
@@ -45,9 +53,9 @@ WITH items AS MATERIALIZED (
         {SET_RECORD})
 ), logged AS (
     INSERT INTO outbox (event_id, topic, aggregate_type, aggregate_id, version, event_type, user_id, actor, request_id,
-                        payload, created_at)
+                        traceparent, payload, created_at)
     SELECT event_id, %(topic)s, 'training', id, 1, %(event_type)s, %(user_id)s, %(actor)s, %(request_id)s,
-           event_head || rfc3339(created_at) || payload_head || {SOURCE_ID.format("content")}
+           %(traceparent)s, event_head || rfc3339(created_at) || payload_head || {SOURCE_ID.format("content")}
            || '"version":1,' || fields || '}}}}', created_at
     FROM content ORDER BY place
 )
@@ -58,3 +66,6 @@ FROM items LEFT JOIN created USING (id) LEFT JOIN LATERAL (
 ) t ON true
 ORDER BY items.place
 """
+
+
+CREATE_MANY = create_many()

@@ -8,7 +8,7 @@ for the first, finds the key taken, and answers from the log what the first was 
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,7 @@ from models.errors import (
     Unprocessable,
 )
 from models.events import MAX_EVENT_BYTES, EventType
+from models.traces import CURRENT
 from models.trainings import Status, TrainingBody, TrainingCreate, document_json, training_fields
 from storage.database import Database, Prepared, Row
 from storage.training_statements import REPLAY, Write
@@ -37,13 +38,14 @@ ATTEMPTS = 50  # each that is lost to contention was another write's success
 TAKEN = "A training with this `id` or `source_id` was created with another body."
 _REFUSED = "TS001"  # SQLSTATE of refuse_write()
 _WORKOUT = "trainings_workout_fkey"
-_SOURCE = "trainings_user_id_source_id_key"
+_SOURCE = "_user_id_source_id_key"  # behind the name of the table, or of a partition of it
 _UNNAMED = b"unnamed"  # not empty: that is a training whose creation is not known, and agrees with any
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who asks for a change: the user whose data it is, the token's subject, and the request's id.
+    """Who asks for a change: the user whose data it is, the token's subject, the request's id, and its trace: that of
+    the request under way, where nothing else is said.
 
     `coach_of` are the groups of a coach, who writes for one of their athletes; None for the athlete. A coach makes,
     changes and deletes what is PLANNED for one of these groups: anything else is not there (`NotFound`), and a body
@@ -54,6 +56,7 @@ class Author:
     actor: str
     request_id: str | None = None
     coach_of: tuple[str, ...] | None = None
+    traceparent: str | None = field(default_factory=CURRENT.get)
 
     def event(self, id_: UUID, event_type: StrEnum, topic: str) -> dict[str, Any]:
         """The parameters of the log's row of any aggregate that a write by this author makes, under a new event id."""
@@ -66,6 +69,7 @@ class Author:
             "topic": topic,
             "actor": self.actor,
             "request_id": self.request_id,
+            "traceparent": self.traceparent,
             "coach_of": None if self.coach_of is None else list(self.coach_of),
             "event_head": f'{{"event_id":"{event_id}","event_type":"{event_type}","timestamp":"',
         }
@@ -197,7 +201,7 @@ class TrainingWriter:
             except Refused as refused:
                 now = refused.reason
             except psycopg2.errors.UniqueViolation as error:
-                if error.diag.constraint_name != _SOURCE:
+                if not (error.diag.constraint_name or "").endswith(_SOURCE):
                     raise
                 continue  # the source id that it would take back was taken after its snapshot: the next one sees it
             else:

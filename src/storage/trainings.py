@@ -3,9 +3,11 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from models.archives import ArchiveFile
 from models.errors import Conflict, DatabaseUnavailable, IdentityConflict, NotFound, StatusConflict
 from models.events import EventType
 from models.trainings import (
@@ -14,6 +16,7 @@ from models.trainings import (
     TrainingUpdate,
     document_json,
 )
+from storage.archives import read_training, steady
 from storage.database import Database
 from storage.training_statements import CREATE, DELETE, HISTORY, LIST, READ, REOPEN, RESTORE, UPDATE
 from storage.training_writes import (
@@ -212,16 +215,32 @@ class Trainings:
         }
         return [stored_training(user_id, row) for row in await self._database.all(LIST, parameters)]
 
-    async def history(self, user_id: UUID, id_: UUID, *, after: int = 0, limit: int) -> list[Change]:
+    async def history(
+        self, user_id: UUID, id_: UUID, *, after: int = 0, limit: int, archive_dir: Path | None = None
+    ) -> list[Change]:
         """At most `limit` changes of the training, oldest first, from the one after version `after` on.
 
-        A deleted training's history stays. Raises `NotFound` when the user never had such a training.
+        A deleted training's history stays, and what is archived of it is read in `archive_dir`. Raises `NotFound` when
+        the user never had such a training, and `ArchiveUnavailable`.
         """
         parameters = {"user_id": user_id, "id": id_, "after": after, "limit": limit, "coach_of": None}
-        rows = await self._database.all(HISTORY, parameters)
-        if not rows:
+
+        async def read() -> list[Change]:
+            rows = await self._database.all(HISTORY, parameters)
+            logged = [Change(*row[1:]) for row in rows if row[1] is not None]
+            files = [ArchiveFile(*file) for file in rows[0][0] or ()]
+            if not files:
+                return logged
+            archived = await read_training(archive_dir, files, user_id, id_, after)
+            return ([Change(*(getattr(row, name) for name in _TOLD)) for row in archived] + logged)[:limit]
+
+        changes = await steady(read)
+        if not changes:
             raise NotFound("There is no such training.")
-        return [Change(*row) for row in rows]
+        return changes
+
+
+_TOLD = ("version", "event_type", "actor", "request_id", "created_at", "payload")
 
 
 def _backwards(status: str, _: Sequence[Any]) -> StatusConflict:
@@ -244,7 +263,7 @@ def _not_restored(_: str, facts: Sequence[Any]) -> Conflict:
 
 
 def stored_training(user_id: UUID, row: Sequence[Any]) -> Stored:
-    """The training that a row of `training_statements.STORED` tells of."""
+    """The training that a row of `training_parts.STORED` tells of."""
     id_, source_id, version, date, created_at, updated_at, deleted_at, fields = row
     document = document_json(
         id=id_,

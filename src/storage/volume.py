@@ -45,8 +45,9 @@ async def fold(
 
     A training that is stored at the same or a newer version stays as it is, so events may come twice, late and in any
     order; the days of the others are summed again. Returns the users whose names are at another version than their
-    trainings were computed with: nothing of theirs is stored, and it is to be computed anew. Raises `Unfoldable` and
-    `DatabaseUnavailable`; then nothing, or after a broken connection perhaps all, is stored.
+    trainings were computed with: nothing of theirs is stored, and it is to be computed anew. What is of users who were
+    erased is passed over. Raises `Unfoldable` and `DatabaseUnavailable`; then nothing, or after a broken connection
+    perhaps all, is stored.
     """
     async with database.session() as cursor:
         return await fold_into(cursor, trainings, dead_letters)
@@ -133,9 +134,17 @@ def _training_arrays(trainings: Iterable[FoldedTraining]) -> dict[str, object]:
 
 
 def _dead_letter_arrays(letters: Iterable[DeadLetter]) -> dict[str, object]:
-    arrays: dict[str, list[Any]] = {f"d_{name}": [] for name in DeadLetter.__slots__}
+    arrays: dict[str, list[Any]] = {f"d_{name}": [] for name in (*DeadLetter.__slots__, "user")}
     for letter in letters:
         for name in DeadLetter.__slots__:
             value = getattr(letter, name)
             arrays[f"d_{name}"].append(psycopg2.Binary(value) if isinstance(value, bytes) else value)
+        arrays["d_user"].append(_user_of(letter))
     return dict(arrays)
+
+
+def _user_of(letter: DeadLetter) -> UUID | None:
+    try:
+        return UUID((letter.key or b"").decode())
+    except ValueError:
+        return None

@@ -1,10 +1,14 @@
 """What it takes to compare the volume tables with the log, and to make them anew from it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 from uuid import UUID
 
+from models.archives import Archive, ArchivedRow
 from storage import insights_statements as insights
 from storage import volume_statements as sql
+from storage.archive_statements import HOLD_FILES
+from storage.archives import event_of, logged_events, read_rows
 from storage.database import Cursor, Row
 from storage.fold_state import LoggedEvent
 
@@ -19,9 +23,9 @@ async def stored_rows(cursor: Cursor, table: str, users: Sequence[UUID]) -> list
     return await cursor.all(sql.STORED[table], {"users": list(users)})
 
 
-async def folded_events(cursor: Cursor, users: Sequence[UUID]) -> list[LoggedEvent]:
-    """The events of these users that `folded_trainings` says it comes from."""
-    return [LoggedEvent.of(row) for row in await cursor.all(sql.FOLDED_EVENTS, {"users": list(users)})]
+async def folded_events(cursor: Cursor, users: Sequence[UUID], archive_dir: Path | None) -> list[LoggedEvent]:
+    """The events of these users that `folded_trainings` says it comes from. Raises `ArchiveUnavailable`."""
+    return await logged_events(archive_dir, await cursor.all(sql.FOLDED_EVENTS, {"users": list(users)}))
 
 
 async def count_behind(cursor: Cursor, users: Sequence[UUID]) -> int:
@@ -34,6 +38,12 @@ async def marked_users(cursor: Cursor, users: Sequence[UUID]) -> set[UUID]:
     return {row[0] for row in await cursor.all(insights.MARKED, {"users": list(users)})}
 
 
+async def erased_users(cursor: Cursor, users: Sequence[UUID]) -> set[UUID]:
+    """Those of these users who were erased: what there still is of theirs is on its way out."""
+    ((gone,),) = await cursor.all("SELECT erased(%(users)s)", {"users": list(users)})
+    return set(gone)
+
+
 async def make_shadow(cursor: Cursor) -> None:
     """Make empty temporary tables, which only this connection sees, in the shape of the tables of volume."""
     await cursor.execute(sql.MAKE_SHADOW)
@@ -42,6 +52,25 @@ async def make_shadow(cursor: Cursor) -> None:
 async def read_log(cursor: Cursor, after: int, limit: int) -> list[LoggedEvent]:
     """At most `limit` events behind place `after` of the log that the shadow does not contain yet, in its order."""
     return [LoggedEvent.of(row) for row in await cursor.all(sql.UNSHADOWED, {"after": after, "limit": limit})]
+
+
+async def read_archive(folder: Path | None, archive: Archive) -> AsyncGenerator[list[LoggedEvent], None]:
+    """The newest events of the trainings that a file holds; a part at a time. Raises `ArchiveUnavailable`."""
+    last: ArchivedRow | None = None
+    async for rows in read_rows(folder, archive.file):
+        newest = []
+        for row in rows:
+            if last is not None and (last.user_id, last.aggregate_id) != (row.user_id, row.aggregate_id):
+                newest.append(event_of(last))
+            last = row
+        yield newest
+    if last is not None:
+        yield [event_of(last)]
+
+
+async def hold_files(cursor: Cursor) -> None:
+    """Wait for who moves rows between log and archive, and let nobody else before the end of this transaction."""
+    await cursor.execute(HOLD_FILES)
 
 
 async def analyse_shadow(cursor: Cursor) -> None:
@@ -60,9 +89,13 @@ async def hold_folds(cursor: Cursor) -> None:
 async def take_over_shadow(cursor: Cursor) -> dict[str, int]:
     """Make the derived tables equal to the shadow; returns how many rows of each differed.
 
-    Rows that are equal are left alone: so little is written, nobody's SELECT waits, and views and grants stay. What the
+    Rows that are equal are left alone: so little is written, nobody's SELECT waits, and views and grants stay. Who was
+    erased meanwhile is left out. What the
     shadow has of the log and the tables had not is marked, as their fold would have: it is still to be announced.
     """
+    ((gone,),) = await cursor.all(sql.ERASED_IN_SHADOW)
+    if gone:
+        await cursor.execute(sql.LEAVE_OUT, {"users": gone})
     await analyse_shadow(cursor)
     await cursor.execute(insights.MARK_FOLDED)
     await cursor.execute(insights.TOUCH_MARKS)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from storage import insights_statements as insights
+from storage.archive_statements import HOLDER
 from storage.arrays import names, parameters
+from storage.row_statements import among
 
 SCHEMA = "analytics"
 SHADOW = "pg_temp"  # the temporary tables of one connection
@@ -105,9 +107,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 #
 # First the users are locked, in order, so that no other fold of theirs runs between the look at a day's trainings and
 # the day's new sum; the second statement has a newer snapshot, which sees what such a fold has committed. A conflict
-# whose WHERE is false locks the row and writes nothing.
+# whose WHERE is false locks the row and writes nothing. Who was erased gets no row, and is not folded: one whose row is
+# still there neither.
 LOCK_USERS = """
-INSERT INTO {schema}.users (user_id) SELECT DISTINCT user_id FROM unnest(%(users)s::uuid[]) user_id ORDER BY user_id
+INSERT INTO {schema}.users (user_id) SELECT DISTINCT user_id FROM unnest(%(users)s::uuid[]) user_id
+WHERE user_id <> ALL ((SELECT erased(%(users)s::uuid[]))::uuid[]) ORDER BY user_id
 ON CONFLICT (user_id) DO UPDATE SET user_id = excluded.user_id WHERE false;
 """
 
@@ -121,27 +125,30 @@ ON CONFLICT (user_id) DO UPDATE SET user_id = excluded.user_id WHERE false;
 # looked up by its key (LATERAL with OFFSET 0, a conflict, a ctid): where the planner may choose a join, it reads whole
 # tables as long as they are small.
 FOLD = f"""
-WITH outdated AS (
-    SELECT t.user_id FROM unnest(%(users)s::uuid[], %(names_versions)s::integer[]) AS t (user_id, naming)
-    WHERE t.naming <> (SELECT u.naming FROM {{schema}}.users u WHERE u.user_id = t.user_id)
+WITH met AS (
+    SELECT t.user_id, t.naming, CASE WHEN t.user_id <> ALL ((SELECT erased(%(users)s::uuid[]))::uuid[]) THEN (
+        SELECT u.naming FROM {{schema}}.users u WHERE u.user_id = t.user_id) END AS stored
+    FROM unnest(%(users)s::uuid[], %(names_versions)s::integer[]) AS t (user_id, naming)
+), outdated AS (
+    SELECT user_id FROM met WHERE naming <> stored
 ), won AS (
     INSERT INTO {{schema}}.folded_trainings AS f ({names(TRAINING_COLUMNS)})
     SELECT * FROM unnest({parameters("t", TRAINING_COLUMNS)}) AS t ({names(TRAINING_COLUMNS)})
-    WHERE t.user_id <> ALL (ARRAY(SELECT user_id FROM outdated))
+    WHERE t.user_id <> ALL (ARRAY(SELECT user_id FROM met WHERE naming IS DISTINCT FROM stored))
     ON CONFLICT (user_id, training_id) DO UPDATE
     SET {", ".join(f"{column} = excluded.{column}" for column in list(TRAINING_COLUMNS)[2:])}
     WHERE (f.version, f.naming, f.method) < (excluded.version, excluded.naming, excluded.method)
     RETURNING new.*, coalesce(old.counted, false) AS was_counted, old.day AS old_day,
               old.version IS DISTINCT FROM new.version AS risen
+), old_exercises AS (
+    SELECT e.* FROM won CROSS JOIN LATERAL (
+        SELECT e.tableoid, e.ctid FROM {{schema}}.exercise_volume e
+        WHERE e.user_id = won.user_id AND e.training_id = won.training_id
+        OFFSET 0
+    ) e
+    WHERE won.was_counted
 ), gone AS (
-    DELETE FROM {{schema}}.exercise_volume WHERE ctid = ANY (ARRAY(
-        SELECT e.ctid FROM won CROSS JOIN LATERAL (
-            SELECT e.ctid FROM {{schema}}.exercise_volume e
-            WHERE e.user_id = won.user_id AND e.training_id = won.training_id
-            OFFSET 0
-        ) e
-        WHERE won.was_counted
-    ))
+    DELETE FROM {{schema}}.exercise_volume WHERE {among("old_exercises")}
     RETURNING 1
 ), exercises AS (
     INSERT INTO {{schema}}.exercise_volume
@@ -177,13 +184,15 @@ WITH outdated AS (
     SELECT user_id, day, count(*) AS sessions, {", ".join(f"sum({column}) AS {column}" for column in _DAY_SUMS)},
            max(source_seq) AS source_seq, max(updated_at) AS updated_at
     FROM counted GROUP BY user_id, day
+), empty_days AS (
+    SELECT d.* FROM (SELECT user_id, day FROM touched EXCEPT SELECT user_id, day FROM sums) t
+    CROSS JOIN LATERAL (
+        SELECT d.tableoid, d.ctid FROM {{schema}}.daily_volume d
+        WHERE d.user_id = t.user_id AND d.day = t.day
+        OFFSET 0
+    ) d
 ), emptied AS (
-    DELETE FROM {{schema}}.daily_volume WHERE ctid = ANY (ARRAY(
-        SELECT d.ctid FROM (SELECT user_id, day FROM touched EXCEPT SELECT user_id, day FROM sums) t
-        CROSS JOIN LATERAL (
-            SELECT d.ctid FROM {{schema}}.daily_volume d WHERE d.user_id = t.user_id AND d.day = t.day OFFSET 0
-        ) d
-    ))
+    DELETE FROM {{schema}}.daily_volume WHERE {among("empty_days")}
 ), days AS (
     INSERT INTO {{schema}}.daily_volume ({names(DAY_COLUMNS)}) SELECT {names(DAY_COLUMNS)} FROM sums
     ON CONFLICT (user_id, day) DO UPDATE
@@ -194,8 +203,11 @@ SELECT user_id FROM outdated
 
 BURY = """
 INSERT INTO analytics.dead_letters (topic, partition, "offset", event_id, key, value, error)
-SELECT * FROM unnest(%(d_topic)s::text[], %(d_partition)s::integer[], %(d_offset)s::bigint[], %(d_event_id)s::uuid[],
-                     %(d_key)s::bytea[], %(d_value)s::bytea[], %(d_error)s::text[])
+SELECT topic, partition, "offset", event_id, key, value, error
+FROM unnest(%(d_topic)s::text[], %(d_partition)s::integer[], %(d_offset)s::bigint[], %(d_event_id)s::uuid[],
+            %(d_key)s::bytea[], %(d_value)s::bytea[], %(d_error)s::text[], %(d_user)s::uuid[])
+     AS d (topic, partition, "offset", event_id, key, value, error, user_id)
+WHERE user_id IS NULL OR user_id <> ALL ((SELECT erased(%(d_user)s::uuid[]))::uuid[])
 ON CONFLICT DO NOTHING;
 """
 
@@ -203,7 +215,7 @@ ON CONFLICT DO NOTHING;
 USERS_AFTER = "SELECT user_id FROM ({}) users ORDER BY user_id LIMIT %(limit)s".format(
     " UNION ".join(
         f"(SELECT DISTINCT user_id FROM {table} WHERE user_id > %(after)s ORDER BY user_id LIMIT %(limit)s)"
-        for table in ("outbox", *(f"analytics.{table}" for table in KEYS))
+        for table in ("outbox", "archived_trainings", *(f"analytics.{table}" for table in KEYS))
     )
 )
 READ = {
@@ -212,18 +224,24 @@ READ = {
 }
 """What a SELECT of each table names to get the columns of `COLUMNS` as they are computed: JSON as text."""
 STORED = {table: f"SELECT {READ[table]} FROM analytics.{table} WHERE user_id = ANY (%(users)s)" for table in COLUMNS}
-FOLDED_EVENTS = """
-SELECT o.topic, o.seq, coalesce(o.published_seq, o.seq), o.event_id, o.user_id, o.payload
+FOLDED_EVENTS = f"""
+SELECT o.topic, o.seq, coalesce(o.published_seq, o.seq), o.event_id, f.user_id, o.payload, f.training_id, f.version, a.*
 FROM analytics.folded_trainings f
-JOIN outbox o ON o.user_id = f.user_id AND o.aggregate_id = f.training_id AND o.version = f.version
-WHERE f.user_id = ANY (%(users)s) AND o.aggregate_type = 'training'
+LEFT JOIN outbox o ON o.user_id = f.user_id AND o.aggregate_id = f.training_id AND o.version = f.version
+    AND o.aggregate_type = 'training'
+LEFT JOIN {HOLDER} ON true
+WHERE f.user_id = ANY (%(users)s)
 """
 BEHIND = """
 SELECT count(*) FROM (
-    SELECT o.user_id, o.aggregate_id, max(o.version) AS version FROM outbox o
-    WHERE o.user_id = ANY (%(users)s) AND o.aggregate_type = 'training'
-      AND NOT EXISTS (SELECT FROM analytics.dead_letters d WHERE d.event_id = o.event_id)
-    GROUP BY o.user_id, o.aggregate_id
+    SELECT user_id, aggregate_id, max(version) AS version FROM (
+        SELECT o.user_id, o.aggregate_id, o.version FROM outbox o
+        WHERE o.user_id = ANY (%(users)s) AND o.aggregate_type = 'training'
+          AND NOT EXISTS (SELECT FROM analytics.dead_letters d WHERE d.event_id = o.event_id)
+        UNION ALL
+        SELECT a.user_id, a.training_id, a.last_version FROM archived_trainings a WHERE a.user_id = ANY (%(users)s)
+    ) told
+    GROUP BY user_id, aggregate_id
 ) newest LEFT JOIN analytics.folded_trainings f ON f.user_id = newest.user_id AND f.training_id = newest.aggregate_id
 WHERE newest.version > coalesce(f.version, 0)
 """
@@ -243,6 +261,9 @@ WHERE o.aggregate_type = 'training' AND o.seq > %(after)s AND o.version > coales
 ORDER BY o.seq LIMIT %(limit)s
 """
 ANALYSE_SHADOW = ";".join(f"ANALYZE pg_temp.{table}" for table in KEYS)
+ERASED_IN_SHADOW = "SELECT erased(ARRAY(SELECT user_id FROM pg_temp.users))"
+LEAVE_OUT = ";".join(f"DELETE FROM pg_temp.{table} WHERE user_id = ANY (%(users)s)" for table in _SHADOWED)
+# `users` first, as folds and erasures do.
 HOLD_FOLDS = (
     "SET LOCAL statement_timeout = 0; LOCK TABLE analytics.users, analytics.stale_users IN SHARE ROW EXCLUSIVE MODE"
 )

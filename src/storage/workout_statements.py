@@ -6,13 +6,14 @@ Composed as those of `storage.training_statements` are, of which they use the cl
 from collections.abc import Callable
 
 from storage.database import Prepared
-from storage.training_statements import CHILDREN, KEY, LOG, SOURCE_ID, STORED, TYPES, WRITABLE, Write
+from storage.training_parts import CHILDREN, KEY, LOG, SOURCE_ID, STORED, TYPES, WRITABLE
+from storage.training_statements import Write
 
 _RECORD = """id uuid, name text, exercise text, exercise_revision integer, superset integer, sets integer, reps json,
         rest integer, weight numeric, unit text, rpe numeric, tempo text, hold_seconds numeric, notes text"""
 
 # What `models.workouts.workout_fields` says of the row `w`, as a JSON object: to the byte as Python writes it.
-_FIELDS = """(
+FIELDS = """(
     SELECT json_strip_nulls(row_to_json(f))::text FROM (
         SELECT w.name, w.notes, w.group_external_id, coalesce((
             SELECT json_agg(row_to_json(e)) FROM (
@@ -22,7 +23,7 @@ _FIELDS = """(
             ) e), '[]') AS exercises
     ) f)"""
 
-_STORED = f"w.id, w.version, w.created_at, w.updated_at, w.deleted_at, {_FIELDS} AS fields"
+_STORED = f"w.id, w.version, w.created_at, w.updated_at, w.deleted_at, {FIELDS} AS fields"
 
 # Exercises of the workout that the one row of `content` is about.
 _CHILDREN = f"""new_exercises AS (
@@ -36,10 +37,10 @@ _CHILDREN = f"""new_exercises AS (
 
 _LOG = """logged AS (
     INSERT INTO outbox (event_id, topic, aggregate_type, aggregate_id, version, event_type, user_id, actor, request_id,
-                        payload, created_at)
+                        traceparent, payload, created_at)
     SELECT %(event_id)s, %(topic)s, 'workout', %(id)s, {version}, %(event_type)s, %(user_id)s, %(actor)s,
-           %(request_id)s, %(event_head)s || rfc3339({at}) || %(payload_head)s || '"version":' || {version} || ','
-           || {fields} || '}}', {at}
+           %(request_id)s, %(traceparent)s, %(event_head)s || rfc3339({at}) || %(payload_head)s || '"version":'
+           || {version} || ',' || {fields} || '}}', {at}
     FROM {source}
 )"""
 
@@ -176,7 +177,7 @@ def _delete(key: str, first: str, fresh: str, answer: str) -> str:
     return _CHANGE.format(
         key=key,
         first=first,
-        current=_CURRENT.format(more=f", {_FIELDS} AS fields", writable=_WRITABLE.format(""), fresh=f"AND {fresh}"),
+        current=_CURRENT.format(more=f", {FIELDS} AS fields", writable=_WRITABLE.format(""), fresh=f"AND {fresh}"),
         answer=answer.format(_UNCHANGED),
         change="deleted_at = greatest(now(), w.updated_at)",
         returned=", snapshot.fields",

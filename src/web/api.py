@@ -3,6 +3,7 @@
 from web import (
     changes,
     dashboard,
+    erasures,
     exercise_history,
     exercises,
     exports,
@@ -12,6 +13,7 @@ from web import (
     memberships,
     metrics,
     own_exercises,
+    portability,
     sessions,
     sets,
     training_batch,
@@ -36,6 +38,8 @@ ROUTES = (
     *imports.ROUTES,
     *metrics.ROUTES,
     *exports.ROUTES,
+    *portability.ROUTES,
+    *erasures.ROUTES,
     *health.ROUTES,
 )
 

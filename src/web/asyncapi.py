@@ -18,6 +18,8 @@ from models.events import (
     LoadBandEvent,
     PersonalRecordEvent,
     TrainingEvent,
+    UserErasedEvent,
+    UserEventType,
     WorkoutEvent,
     WorkoutEventType,
 )
@@ -36,6 +38,8 @@ Every accepted change of a training is one record on `training_events`, every ac
   later change ends a record. What stands is read over REST (`metrics/records`, `metrics/load`).
 - Between topics there is no order: a planned training names the workout, and its version, that it was made of.
 - Later versions only add optional fields: ignore what you do not know.
+- What `user_erased` tells goes for all topics: nothing of that user is published any more. Between topics there is no
+  order: a record of the user may be read from another one later, and is to be dropped.
 - A record with the header `replay` was asked for by an operator; it is otherwise the same record again.
 """
 
@@ -56,7 +60,7 @@ class _Channel(NamedTuple):
 
 _CHANNELS = {
     "training_events": _Channel(
-        TrainingEvent,
+        {**dict.fromkeys(EventType, TrainingEvent), UserEventType.USER_ERASED: UserErasedEvent},
         {
             EventType.TRAINING_CREATED: "A training was created.",
             EventType.TRAINING_UPDATED: (
@@ -64,9 +68,14 @@ _CHANNELS = {
                 "a correction of what was published before."
             ),
             EventType.TRAINING_DELETED: "A training was deleted. The payload is the training as it was last.",
+            UserEventType.USER_ERASED: (
+                "All of a user was erased, for good: erase what you have of them, whatever topic it came from. It is "
+                "the last event of the user on this topic, and nothing of them follows on another. It may come again, "
+                "with another `event_id`."
+            ),
         },
-        "All changes of all trainings.",
-        "training",
+        "All changes of all trainings, and the end of users who were erased.",
+        "training, or of the erasure",
         "publishTrainingEvents",
     ),
     "workout_events": _Channel(
@@ -136,6 +145,11 @@ def _headers(channel: _Channel) -> Schema:
             "ce_logseq": {**_TEXT, "pattern": "^[0-9]+$", "description": "The event's place in the service's log."},
             "content-type": {"const": "application/json"},
             "ce_requestid": {**_TEXT, "description": "`X-Request-Id` of the request that made the change."},
+            "traceparent": {
+                **_TEXT,
+                "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+                "description": "W3C Trace Context of that request, where it had one.",
+            },
             "replay": {**_TEXT, "description": "Only on a record that was published again: the replay's id."},
         },
         "required": [

@@ -22,9 +22,9 @@ async def coached(
 ) -> Reply:
     """What `reply` makes of services whose database is guarded by the athlete's membership.
 
-    Raises `NotFound` where there is none with the route's scope, whatever else is wrong with the request: so nobody
-    without it can tell the athlete from a user that there never was. What is refused to who has it is in the athlete's
-    log too.
+    Raises `NotFound` where there is none with the route's scope, or the athlete was erased, whatever else is wrong with
+    the request: so nobody without it can tell the athlete from a user that there never was. What is refused to who
+    has it is in the athlete's log too.
     """
     if route.scope is None or not coach.coach_of:
         raise NotFound(NO_USER)

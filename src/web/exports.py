@@ -132,7 +132,8 @@ ROUTES = (
             "one moment, in no order, and are sent while they are read; `from` and `to` are about the "
             "row's day, of weeks and months the first. With `changed_since` the first column is `change`: `replace` "
             "names a training (`session_volume`, `exercise_volume`) or else a user, all of whose rows are to be "
-            "removed from a copy, and `row` is one that the copy then gets. Numbers are exact. CSV is RFC 4180; in it "
+            "removed from a copy, and `row` is one that the copy then gets; of an erased user `replace` names no "
+            "training: all rows of the user are to be removed. Numbers are exact. CSV is RFC 4180; in it "
             "a text that begins with =, +, -, @, a tab or CR has an apostrophe before it. A connection that breaks off "
             "before the end of the answer means that some rows are missing."
         ),

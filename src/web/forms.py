@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ValidationError
@@ -17,24 +19,26 @@ AT_ONCE = 4  # files that a worker holds: so many times the largest is what they
 
 
 class Files:
-    """The places for requests with files. Who gets none within `patience` seconds is answered 503."""
+    """The places for requests with files, of which a user has one at a time. Who gets none within `patience` seconds is
+    answered 503."""
 
     def __init__(self, patience: float) -> None:
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._of: WeakValueDictionary[UUID | None, asyncio.Lock] = WeakValueDictionary()  # those that somebody holds
         self._patience = patience
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """A place, for as long as the file is held."""
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._places.acquire()
-        except TimeoutError:
-            raise problems.unavailable("Too many files are being read at once.") from None
-        try:
+    async def place(self, user_id: UUID | None) -> AsyncIterator[None]:
+        """A place of this user's, for as long as the file is held."""
+        own = self._of.setdefault(user_id, asyncio.Lock())
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(self._patience):
+                    await held.enter_async_context(own)  # first: who waits for it keeps no other user waiting
+                    await held.enter_async_context(self._places)
+            except TimeoutError:
+                raise problems.unavailable("Too many files are being read at once.") from None
             yield
-        finally:
-            self._places.release()
 
 
 async def read_form(request: web.Request, model: type[BaseModel], most: int, patience: float) -> BaseModel:

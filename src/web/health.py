@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 
 import orjson
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,6 +14,7 @@ from web.routes import Answer, Call, Reply, Route
 from web.services import Services
 from web.watch import Backlog, Trouble
 
+_VERSION = version("training-service")
 METRICS_MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -57,12 +59,13 @@ async def pipeline(call: Call[None, None]) -> Reply:
 async def metrics(call: Call[None, None]) -> Reply:
     """GET /metrics."""
     services = call.services
+    unfit = await services.watch.serving()
     try:
-        backlog = await services.watch.backlog.get()
+        backlog = None if unfit else await services.watch.backlog.get()
     except DatabaseUnavailable:
         backlog = None
     registry = CollectorRegistry()
-    registry.register(_Snapshot(services, backlog, ready=not await services.watch.serving()))
+    registry.register(_Snapshot(services, backlog, ready=not unfit))
     body = generate_latest(services.measures.registry) + generate_latest(registry)
     return Reply(200, body, _NO_STORE, METRICS_MEDIA)
 
@@ -119,6 +122,9 @@ class _Snapshot:
         yield _gauge("training_database_connections_idle", "Connections that nobody uses", self._database.idle)
         yield _counter("training_database_statements", "Statements sent", self._database.statements)
         yield _gauge("training_ready", "Whether this worker can serve REST", self._ready)
+        build = GaugeMetricFamily("training_build_info", "1, with the version of this worker", labels=["version"])
+        build.add_metric([_VERSION], 1)
+        yield build
         if self._backlog is not None:
             yield from _backlog(self._backlog)
 
@@ -134,6 +140,8 @@ def _backlog(backlog: Backlog) -> Iterator[Metric]:
     yield _gauge("training_stale_users", "Users whose load and records are out of date", backlog.stale_users)
     yield _gauge("training_imports", "Imports that wait or run", backlog.imports)
     yield _gauge("training_imports_lag_seconds", "Age of the oldest import that waits or runs", backlog.imports_lag)
+    yield _gauge("training_erasures", "Erasures that are not done", backlog.erasures)
+    yield _gauge("training_erasures_lag_seconds", "Age of the oldest erasure that is not done", backlog.erasures_lag)
     yield _gauge("training_dead_letters", "Records that could not be decoded", backlog.dead_letters)
 
 

@@ -1,6 +1,7 @@
 """Logs of other apps as jobs: bring one in, see how far it is, take it back."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
@@ -21,17 +22,17 @@ from models.imports import (
     ImportPage,
     ImportPlan,
     ImportStatus,
+    LineProblem,
     LogFormat,
     detect,
-    error_fields,
+    line_problem,
     read_log,
-    session_error,
+    session_problem,
     with_slugs,
 )
-from models.sets import known
 from models.trainings import TrainingCreate, exercises_json
 from storage.exercises import Exercises
-from storage.imports import Imports, Job
+from storage.imports import Imports
 from storage.training_writes import checked_fields
 from web import documents, forms, problems
 from web.routes import Answer, Call, Reply, Route
@@ -62,7 +63,8 @@ async def create(call: Call[ImportForm, None]) -> Reply:
     except ForeignFileError as error:
         raise forms.invalid("file", str(error).removesuffix(".")) from None
     if form.dry_run:
-        return Reply(200, orjson.dumps(await _plan(call, format_, log)))
+        plan = await _plan(call, format_, log)
+        return Reply(200, plan.model_dump_json(exclude_none=True).encode())
     job = await _imports(call).create(
         documents.author(call),
         uuid7(),
@@ -85,19 +87,19 @@ async def list_(call: Call[None, ImportQuery]) -> Reply:
     )
     page = found[: query.limit]
     cursor = documents.cursor(page[-1].created_at, page[-1].id) if len(found) > query.limit else None
-    return documents.page(call, [_document(job) for job in page], cursor)
+    return documents.page(call, [_told(job) for job in page], cursor)
 
 
 async def read(call: Call[None, None]) -> Reply:
     """GET /users/{userId}/imports/{id}."""
-    return Reply(200, orjson.dumps(_document(await _imports(call).read(call.user_id, call.path["id"]))))
+    return Reply(200, orjson.dumps(_told(await _imports(call).read(call.user_id, call.path["id"]))))
 
 
 async def undo(call: Call[None, None]) -> Reply:
     """DELETE /users/{userId}/imports/{id}."""
     job = await _imports(call).undo(call.user_id, call.path["id"])
     if job.status == ImportStatus.UNDONE:
-        return Reply(200, orjson.dumps(_document(job)))
+        return Reply(200, orjson.dumps(_told(job)))
     call.services.wake_imports()
     return _accepted(call, job)
 
@@ -109,7 +111,7 @@ def _read(form: ImportForm) -> tuple[LogFormat, ForeignLog]:
 
 def _judge(
     log: ForeignLog, slugs: Mapping[str, str], catalogue: Catalogue
-) -> tuple[list[dict[str, Any]], list[dict[str, object]]]:
+) -> tuple[list[dict[str, Any]], list[LineProblem]]:
     """What is compared of the sessions that the import would take, and what is wrong with the others."""
     items, refused = [], []
     for session in log.sessions:
@@ -118,7 +120,7 @@ def _judge(
         try:
             checked_fields(body, _exercises(body, plain, catalogue))
         except Unprocessable as error:
-            refused.append(session_error(session, error))
+            refused.append(session_problem(session, error))
         else:
             items.append(
                 {
@@ -139,64 +141,41 @@ def _exercises(body: TrainingCreate, plain: TrainingCreate, catalogue: Catalogue
         return exercises_json(_ANY_ID, plain.exercises, catalogue)
 
 
-async def _plan(call: Call[ImportForm, None], format_: LogFormat, log: ForeignLog) -> dict[str, Any]:
+async def _plan(call: Call[ImportForm, None], format_: LogFormat, log: ForeignLog) -> ImportPlan:
     slugs, catalogue = await Exercises(call.services.database).slugs(), await call.services.catalogue.get()
     items, refused = await asyncio.get_running_loop().run_in_executor(_READER, _judge, log, slugs, catalogue)
     there, same, overlapping = await _imports(call).compare(call.user_id, items)
-    return {
-        "format": format_,
-        "timezone": call.body.timezone,
-        "unit": call.body.unit,
-        "sessions": len(log.sessions),
-        "exercises": log.exercises,
-        "sets": log.sets,
-        "reps": log.reps,
-        "held_back": log.held_back,
-        "error_lines": log.error_lines,
-        "created": len(items) - there,
-        "unchanged": same,
-        "conflicting": there - same,
-        "refused": len(refused),
-        "overlapping": overlapping,
-        "errors": [*map(error_fields, log.errors[:MOST_ERRORS]), *refused][:MOST_ERRORS],
-    }
+    return ImportPlan(
+        format=format_,
+        timezone=call.body.timezone,
+        unit=call.body.unit,
+        sessions=len(log.sessions),
+        exercises=log.exercises,
+        sets=log.sets,
+        reps=log.reps,
+        held_back=log.held_back,
+        error_lines=log.error_lines,
+        created=len(items) - there,
+        unchanged=same,
+        conflicting=there - same,
+        refused=len(refused),
+        overlapping=overlapping,
+        errors=[*map(line_problem, log.errors[:MOST_ERRORS]), *refused][:MOST_ERRORS],
+    )
 
 
 def _imports(call: Call[Any, Any]) -> Imports:
     return Imports(call.services.database, call.services.settings.events_topic)
 
 
-def _accepted(call: Call[Any, Any], job: Job) -> Reply:
+def _accepted(call: Call[Any, Any], job: ImportDocument) -> Reply:
     address = f"{PATH.format(userId=call.user_id)}/{job.id}"
-    return Reply(202, orjson.dumps(_document(job)), {"Location": address})
+    return Reply(202, orjson.dumps(_told(job)), {"Location": address})
 
 
-def _document(job: Job) -> dict[str, Any]:
-    return known(
-        {
-            "id": job.id,
-            "status": job.status,
-            "format": job.format,
-            "timezone": job.timezone,
-            "unit": job.unit,
-            "sessions": job.sessions,
-            "held_back": job.held_back,
-            "error_lines": job.error_lines,
-            "worked_off": job.worked_off,
-            "created": job.created,
-            "unchanged": job.unchanged,
-            "conflicting": job.conflicting,
-            "refused": job.refused,
-            "overlapping": job.overlapping,
-            "undone": job.undone,
-            "kept": job.kept,
-            "kept_trainings": job.kept_trainings,
-            "errors": job.errors,
-            "failure": job.failure,
-            "created_at": moment(job.created_at),
-            "finished_at": None if job.finished_at is None else moment(job.finished_at),
-        }
-    )
+def _told(job: ImportDocument) -> dict[str, Any]:
+    members = job.model_dump(exclude_none=True)
+    return {name: moment(value) if isinstance(value, dt.datetime) else value for name, value in members.items()}
 
 
 ROUTES = (
@@ -252,14 +231,16 @@ ROUTES = (
         operation_id="undoImport",
         summary="Undo an import",
         description=(
-            "Has every training deleted that the import created and that was not changed since; the others are kept "
-            "and named. The `source_id`s of the deleted ones are free again, so that the file can be imported in "
-            "another zone or unit; a training that is restored takes its own back where it is free. The import itself "
-            "stays, as `undone`; a second undo changes nothing. 409 while it is under way."
+            "Stops the import where it waits or runs, and has every training deleted that it created and that was not "
+            "changed since; the others are kept and named. The `source_id`s of the deleted ones are free again, so "
+            "that the file can be imported in another zone or unit; a training that is restored takes its own back "
+            "where it is free. The import itself stays, as `undone`; a second undo changes nothing. 409 while another "
+            "import of the user's is under way. An import is kept, and can be undone, for a year after it was "
+            "finished, or as long as the operator has set; what it brought in stays."
         ),
         tag="Imports",
         answers={
-            200: Answer("It was undone before", ImportDocument),
+            200: Answer("It is undone", ImportDocument),
             202: Answer("It is being undone", ImportDocument, headers=("Location",)),
         },
         problems=(problems.CONFLICT,),

@@ -25,6 +25,23 @@ class Measures:
             ("route", "reason"),
             registry=self.registry,
         )
+        limited = Counter(
+            "training_rate_limited_total",
+            "Requests refused because the user's limit was used up, by class: read, write",
+            ("class",),
+            registry=self.registry,
+        )
+        self._limited = {name: limited.labels(name) for name in ("read", "write")}
+        self._unsettled = Counter(
+            "training_rate_settlement_failures_total",
+            "Settlements of rate limits with the other workers that failed",
+            registry=self.registry,
+        )
+        self._unlogged = Counter(
+            "training_request_log_dropped_total",
+            "Requests that are not in the log of requests",
+            registry=self.registry,
+        )
         self._children: dict[tuple[str, str, int], Histogram] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -37,3 +54,15 @@ class Measures:
     def broken(self, route: str, reason: str) -> None:
         """Count an answer in chunks that was broken off: by the client, for being slow, or by an error of ours."""
         self._broken.labels(route, reason).inc()
+
+    def limited(self, name: str) -> None:
+        """Count a request that was refused because the limit of this class was used up."""
+        self._limited[name].inc()
+
+    def unsettled(self) -> None:
+        """Count a settlement of rate limits that failed: until one succeeds this worker limits alone."""
+        self._unsettled.inc()
+
+    def unlogged(self, number: int) -> None:
+        """Count requests that the log of requests lacks."""
+        self._unlogged.inc(number)

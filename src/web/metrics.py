@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import orjson
 
 from analytics import load, records, streaks, volume
-from analytics.load_report import days_until, item
+from analytics.load_report import days_between, item
 from models.load import LoadDay, Measure
 from models.load_reports import LoadQuery, LoadReport
 from models.record_reports import ProgressQuery, ProgressReport, RecordsQuery, RecordsReport
@@ -131,7 +131,7 @@ def _days(found: StoredLoad, query: LoadQuery) -> tuple[dt.date | None, list[Loa
         asked = begin
     if not found.days:
         return asked, []
-    return asked, [day for day in days_until(found.days, found.first, until) if day.day >= begin]
+    return asked, days_between(found.days, found.first, begin, until)
 
 
 def _items(query: ReportQuery, found: Items, *narrowing: str) -> dict[str, object]:

@@ -25,6 +25,7 @@ TAGS = {
     "Imports": "Bring a log of Strong, Hevy or FitNotes in, and take an import back.",
     "Metrics": "Derived figures. They follow the trainings by moments; `as_of` says how far they are.",
     "Exports": "Derived tables of everybody for analysts, and a user's own log for other apps.",
+    "Users": "A user as a whole: everything of theirs as one document, or erased.",
     "Operations": "For load balancers, alerts and Prometheus.",
     "Documentation": "This description, in several forms.",
 }
@@ -65,6 +66,19 @@ RESPONSE_HEADERS: dict[str, Schema] = {
         "schema": {"type": "integer"},
     },
     "Location": {"description": "Where it is.", "schema": {"type": "string", "format": "uri-reference"}},
+    "RateLimit": {
+        "description": "How the user stands to it: `r` requests are left for the next `t` seconds.",
+        "schema": {"type": "string"},
+        "example": '"read";r=1199;t=42',
+    },
+    "RateLimit-Policy": {
+        "description": (
+            "The limit that the request counted towards: `q` requests of a user in `w` seconds, `read` (GET, HEAD) or "
+            "`write` (all else). Absent, as is `RateLimit`, where there is none."
+        ),
+        "schema": {"type": "string"},
+        "example": '"read";q=1200;w=60',
+    },
     "Retry-After": {"description": "Seconds after which to ask again.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "What is wrong with the token (RFC 6750).", "schema": {"type": "string"}},
     "X-Request-Id": {
@@ -82,6 +96,7 @@ _OF_COACHES = {
 }
 _ID: Schema = {"type": "string", "format": "uuid"}
 _TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
+_LIMITED = ("RateLimit", "RateLimit-Policy")  # of every answer to who has a valid token
 _PROBLEM_HEADERS = {
     401: ("WWW-Authenticate",),
     405: ("Allow",),
@@ -97,7 +112,10 @@ The system of record for training data.
   have accepted a membership in one of them is open, as far as its scopes go, and every access is told to the user.
 - JSON is snake_case. Errors are `application/problem+json` (RFC 9457) with a stable `type`.
 - The `ETag` of a training or workout is its version: send it back as `If-Match` to change exactly what you have read.
-- Every answer names its request in `X-Request-Id`; so do the events that the request caused.
+- Every answer names its request in `X-Request-Id`; so do the events that the request caused. Its `traceparent` (W3C
+  Trace Context) goes on into them.
+- A user has a limit of reads and one of writes in a minute. `RateLimit-Policy` and `RateLimit` tell them with every
+  answer; beyond it is 429 with `Retry-After`.
 """
 
 
@@ -150,7 +168,7 @@ def dispatcher_problems(route: Route) -> list[Kind]:
     """What a route answers before, or instead of, what its handler does."""
     kinds = [problems.INTERNAL]
     if route.auth:
-        kinds += [problems.UNAUTHORIZED, problems.UNAVAILABLE]
+        kinds += [problems.UNAUTHORIZED, problems.USER_ERASED, problems.RATE_LIMITED, problems.UNAVAILABLE]
     if route.role is not None:
         kinds += [problems.FORBIDDEN]
     if route.path_parameters:
@@ -210,7 +228,7 @@ def _given(field: Schema) -> Schema:
 def _responses(route: Route, references: dict[Key, Schema]) -> Schema:
     responses: Schema = {}
     for status, answer in route.answers.items():
-        responses[str(status)] = _response(answer, references)
+        responses[str(status)] = _response(route, status, answer, references)
     kinds = {kind.name: kind for kind in (*dispatcher_problems(route), *route.problems)}
     for kind in KINDS:
         if kind.name not in kinds:
@@ -219,7 +237,7 @@ def _responses(route: Route, references: dict[Key, Schema]) -> Schema:
             str(kind.status),
             {
                 "description": "",
-                "headers": _headers(_PROBLEM_HEADERS.get(kind.status, ())),
+                "headers": _headers(route, kind.status, _PROBLEM_HEADERS.get(kind.status, ())),
                 "content": {problems.MEDIA_TYPE: {"schema": references[ProblemDocument, "serialization"]}},
             },
         )
@@ -227,8 +245,8 @@ def _responses(route: Route, references: dict[Key, Schema]) -> Schema:
     return dict(sorted(responses.items()))
 
 
-def _response(answer: Answer, references: dict[Key, Schema]) -> Schema:
-    response: Schema = {"description": answer.description, "headers": _headers(answer.headers)}
+def _response(route: Route, status: int, answer: Answer, references: dict[Key, Schema]) -> Schema:
+    response: Schema = {"description": answer.description, "headers": _headers(route, status, answer.headers)}
     if answer.model is not None:
         content: Schema = {"schema": references[answer.model, "serialization"]}
         if answer.example is not None:
@@ -241,8 +259,9 @@ def _response(answer: Answer, references: dict[Key, Schema]) -> Schema:
     return response
 
 
-def _headers(names: Sequence[str]) -> Schema:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "X-Request-Id")}
+def _headers(route: Route, status: int, names: Sequence[str]) -> Schema:
+    limited = _LIMITED if route.auth and status != 401 else ()
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, *limited, "X-Request-Id")}
 
 
 def text(value: object) -> bytes:

@@ -4,17 +4,19 @@ import asyncio
 import gzip
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib import resources
+from importlib.metadata import distribution
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from types import MappingProxyType
 
 from web import asyncapi, openapi
 from web.problems import KINDS
 from web.routes import JSON, Answer, Call, Handler, Reply, Route
 
-_FILES = resources.files("swagger_ui") / "static"  # of the package swagger-ui-py: nothing is asked of another host
+# Files of the package swagger-ui-py: nothing is asked of another host. Importing it would load jinja2 and yaml besides.
+_FILES = Path(str(distribution("swagger-ui-py").locate_file("swagger_ui/static")))
 HTML = "text/html; charset=utf-8"
 CSS = "text/css; charset=utf-8"
 SCRIPT = "text/javascript; charset=utf-8"
@@ -73,8 +75,6 @@ _PROBLEMS = """\
 
 def pages(routes: Sequence[Route]) -> tuple[Route, ...]:
     """The routes of all pages, and of the documents that describe `routes` and their events."""
-    rest = openapi.text(openapi.document(routes))
-    events = openapi.text(asyncapi.document())
     return (
         page("/", _redirect),
         page("/docs", text(_DOCS.encode(), HTML, POLICY)),
@@ -82,8 +82,8 @@ def pages(routes: Sequence[Route]) -> tuple[Route, ...]:
         page("/docs/swagger-ui.css", packed(_FILES / "swagger-ui.css", CSS, _DAY)),
         page("/docs/swagger-ui-bundle.js", packed(_FILES / "swagger-ui-bundle.js", SCRIPT, _DAY)),
         page("/problems", text(_problems(), HTML, POLICY)),
-        page("/openapi.json", text(rest, JSON)),
-        page("/asyncapi.json", text(events, JSON)),
+        page("/openapi.json", made(lambda: openapi.text(openapi.document(routes)), JSON)),
+        page("/asyncapi.json", made(lambda: openapi.text(asyncapi.document()), JSON)),
     )
 
 
@@ -110,6 +110,16 @@ def text(body: bytes, media: str, headers: Mapping[str, str] = MappingProxyType(
 
     async def handler(_call: Call[None, None]) -> Reply:
         return Reply(200, body, headers, media)
+
+    return handler
+
+
+def made(make: Callable[[], bytes], media: str) -> Handler:
+    """Answers what `make` returns, made when somebody asks for it first, and kept. Few workers are ever asked."""
+    kept = cache(make)
+
+    async def handler(_call: Call[None, None]) -> Reply:
+        return Reply(200, await asyncio.to_thread(kept), media=media)
 
     return handler
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import (
+    ArchiveUnavailable,
     Conflict,
     CursorExpired,
     DatabaseUnavailable,
@@ -24,6 +25,7 @@ from models.errors import (
     UnknownExercise,
     UnknownWorkout,
     Unprocessable,
+    UserErased,
 )
 from models.wording import messages
 
@@ -96,6 +98,13 @@ CURSOR_EXPIRED = Kind(
     "The database was restored or moved since. Begin without `cursor`: the pages hold the whole state then, and what "
     "they do not name is gone.",
 )
+USER_ERASED = Kind(
+    "user-erased",
+    410,
+    "The user was erased",
+    "Everything of this user was erased, as was asked for, and nothing of theirs is taken any more. Who comes back is "
+    "another user, with another id.",
+)
 PRECONDITION_FAILED = Kind(
     "precondition-failed",
     412,
@@ -145,6 +154,13 @@ KEY_REUSED = Kind(
 TOO_MANY = Kind(
     "too-many-requests", 429, "Too many requests", "Ask again after `Retry-After` seconds: `detail` names the limit."
 )
+RATE_LIMITED = Kind(
+    "rate-limited",
+    429,
+    "Too many requests in a minute",
+    "The user's limit of reads or writes is used up: `RateLimit-Policy` names it. Ask again after `Retry-After` "
+    "seconds.",
+)
 INTERNAL = Kind("internal", 500, "Internal error", "The fault is ours. Quote `request_id` when you report it.")
 UNAVAILABLE = Kind(
     "unavailable",
@@ -152,6 +168,14 @@ UNAVAILABLE = Kind(
     "Not available right now",
     "Something the service needs cannot be reached. A write may or may not have happened: send it again after "
     "`Retry-After` seconds with the same `Idempotency-Key`, `id` or `source_id`.",
+)
+
+ARCHIVE_UNAVAILABLE = Kind(
+    "archive-unavailable",
+    503,
+    "The archive cannot be read right now",
+    "What nobody has changed for long is kept in files, and the one that `detail` names is not there. What needs no "
+    "history works. Ask again later.",
 )
 
 KINDS: tuple[Kind, ...] = (
@@ -165,6 +189,7 @@ KINDS: tuple[Kind, ...] = (
     STATUS_CONFLICT,
     IDENTITY_CONFLICT,
     CURSOR_EXPIRED,
+    USER_ERASED,
     PRECONDITION_FAILED,
     TOO_LARGE,
     UNSUPPORTED,
@@ -174,9 +199,11 @@ KINDS: tuple[Kind, ...] = (
     UNKNOWN_WORKOUT,
     KEY_REUSED,
     TOO_MANY,
+    RATE_LIMITED,
     HEAD_TOO_LARGE,
     INTERNAL,
     UNAVAILABLE,
+    ARCHIVE_UNAVAILABLE,
 )
 
 # The most specific class comes first.
@@ -186,12 +213,14 @@ _KIND_OF: tuple[tuple[type[TrainingServiceError], Kind], ...] = (
     (IdentityConflict, IDENTITY_CONFLICT),
     (Conflict, CONFLICT),
     (CursorExpired, CURSOR_EXPIRED),
+    (UserErased, USER_ERASED),
     (PreconditionFailed, PRECONDITION_FAILED),
     (UnknownExercise, UNKNOWN_EXERCISE),
     (UnknownWorkout, UNKNOWN_WORKOUT),
     (IdempotencyKeyReused, KEY_REUSED),
     (Unprocessable, VALIDATION),
     (TooManyRequests, TOO_MANY),
+    (ArchiveUnavailable, ARCHIVE_UNAVAILABLE),
     (StatementEnded, UNAVAILABLE),
     (DatabaseUnavailable, UNAVAILABLE),
 )
@@ -288,6 +317,12 @@ def unavailable(detail: str) -> Problem:
     return Problem(UNAVAILABLE, detail, headers={"Retry-After": RETRY_AFTER})
 
 
+def rate_limited(quota: int, name: str, seconds: int) -> Problem:
+    """The user's limit of requests of the class `name` is used up for so many seconds."""
+    detail = f"There were {quota} requests of the class `{name}` in this minute."
+    return Problem(RATE_LIMITED, detail, headers={"Retry-After": str(seconds)})
+
+
 def malformed(detail: str) -> Problem:
     """The request cannot be read."""
     return Problem(MALFORMED, detail)
@@ -326,8 +361,8 @@ def pointer(location: Sequence[str | int]) -> str:
 def _of_service_error(error: TrainingServiceError) -> Problem:
     kind = next(kind for class_, kind in _KIND_OF if isinstance(error, class_))
     detail = str(error)
-    if isinstance(error, DatabaseUnavailable):
-        return unavailable(detail)
+    if isinstance(error, DatabaseUnavailable | ArchiveUnavailable):
+        return Problem(kind, detail, headers={"Retry-After": RETRY_AFTER})
     if isinstance(error, TooManyRequests):
         return Problem(kind, detail, headers={"Retry-After": str(error.seconds)})
     if isinstance(error, PreconditionFailed):

@@ -129,9 +129,9 @@ class Route:
 
     Every `{name}` of `path` is a UUID: another value names nothing and answers 404; `{userId}` must be the caller's
     own, or the answer is 404 as well (D10). Those in `texts` are text instead, of 1 to 200 characters. `role` is what
-    the caller's token must carry among its `roles`, or the answer is 403. `scope` is what the user must have let the
-    coaches of a group do, so that one of them may call it too: the handler uses `call.user_id` then, and nothing of the
-    user's but by way of the services' database.
+    the caller's token must carry among its `roles`, or the answer is 403. `deputy` is a role whose carriers may call it
+    in place of any user. `scope` is what the user must have let the coaches of a group do, so that one of them may call
+    it too: the handler uses `call.user_id` then, and nothing of the user's but by way of the services' database.
 
     `query` is a model of strings (unknown or repeated parameters: 422); `body` is the model of the JSON body. Or `form`
     is that of the parts of a `multipart/form-data` body: its fields of bytes are files, the others text. Such a body
@@ -160,6 +160,7 @@ class Route:
     auth: bool = True
     role: str | None = None
     scope: Scope | None = None
+    deputy: str | None = None
     texts: frozenset[str] = frozenset()
     probe: bool = False
     hint: str = ""

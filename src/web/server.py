@@ -13,10 +13,13 @@ import structlog
 from aiohttp import ClientSession, web
 from pydantic import BaseModel, ValidationError
 
+from models import traces
+from models.request_log import LoggedRequest
 from web import problems
 from web.auth import Authenticator, Caller, KeySet, fetch_from
 from web.coaching import coached
 from web.forms import Files, read_form
+from web.limits import Standing
 from web.problems import FORBIDDEN, NOT_FOUND, TIMEOUT, TOO_LARGE, UNSUPPORTED, Problem
 from web.routes import JSON, Call, Reply, Route
 from web.services import Services
@@ -25,12 +28,15 @@ log = structlog.get_logger(__name__)
 access_log = structlog.get_logger("web.access")
 
 PREFLIGHT_SECONDS = "600"  # that browsers may remember a preflight's answer
-ALLOWED_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id"
+ALLOWED_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id, traceparent"
 EXPOSED_HEADERS = (
-    "ETag, Link, Location, Next-Changed-Since, Retry-After, X-Request-Id, Idempotent-Replayed, WWW-Authenticate"
+    "ETag, Link, Location, Next-Changed-Since, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, "
+    "Idempotent-Replayed, WWW-Authenticate"
 )
 REQUEST_ID = web.RequestKey("request_id", str)
-USER = web.RequestKey("user", str)
+CALLER = web.RequestKey("caller", Caller)
+ABOUT = web.RequestKey("about", UUID)  # the user that the address names, where that is not the caller
+STANDING = web.RequestKey("standing", Standing)
 
 # Of every answer, unless its handler says otherwise. What users keep here must not stay behind on a shared machine.
 _HEADERS = {
@@ -45,7 +51,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _UUID_LENGTH = 36
 _LONGEST_NAME = 200
 _LOOK_SECONDS = 0.25  # between two looks whether the client of a chunked answer is still there
-_STREAM_PATIENCES = 10  # `web_patience`s that the whole of a chunked answer may take
+_STREAM_PATIENCES = 10  # `web_patience`s that the whole of a chunked answer may take,
+_STREAM_PACE = 262_144  # bytes of it, each of which give it one more second: 2 Mbit/s
 
 Ids = Mapping[str, UUID]
 _Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -82,6 +89,7 @@ class _Chunks(web.StreamResponse):
     def __init__(self, reply: Reply, chunks: AsyncGenerator[bytes, None]) -> None:
         super().__init__(status=reply.status, headers={**_HEADERS, **reply.headers, "Content-Type": reply.media})
         self.chunks = chunks
+        self.sent = 0  # bytes
         self._said = reply.headers
 
     async def begin(self, request: web.Request) -> None:
@@ -121,7 +129,7 @@ class _Server:
     async def middleware(self, request: web.Request, handler: _Endpoint) -> web.StreamResponse:
         """Answer every request: whatever goes wrong becomes problem+json, and all of it is logged and timed."""
         started = time.perf_counter()
-        _name(request)
+        self._name(request, request.headers.getall(traces.HEADER, ()))
         resource = request.match_info.route.resource
         route = "unknown" if resource is None else resource.canonical
         more = {}
@@ -140,7 +148,7 @@ class _Server:
     def refusal(self, request: web.BaseRequest, error: web.HTTPException) -> web.StreamResponse:
         """The answer to a request that aiohttp refused before any middleware."""
         started = time.perf_counter()
-        _name(request)
+        self._name(request)  # its headers are no multidict
         response = self._problem(error, request)
         self._head(request, response)
         self._done(request, response.status, "unknown", started)
@@ -157,7 +165,7 @@ class _Server:
             call = Call(services, request, request[REQUEST_ID], path, names, query, body, caller)
             if route.form is None:
                 return await route.handler(call)
-            async with self._files.place():
+            async with self._files.place(caller.user_id if caller else None):
                 call.body = await read_form(request, route.form, route.form_bytes, self._patience)
                 return await route.handler(call)
 
@@ -167,14 +175,18 @@ class _Server:
                 raise Problem(FORBIDDEN, f"The token lacks the role `{route.role}`.")
             path = _path(request, ids) if ids else {}
             if caller is not None and path.get("userId", caller.user_id) != caller.user_id:
-                answered = await coached(
-                    partial(reply, request, path, caller),
-                    self._services,
-                    route,
-                    user_id=path["userId"],
-                    coach=caller,
-                    request_id=request[REQUEST_ID],
-                )
+                request[ABOUT] = path["userId"]
+                if route.deputy in caller.roles:
+                    answered = await reply(request, path, caller, self._services)
+                else:
+                    answered = await coached(
+                        partial(reply, request, path, caller),
+                        self._services,
+                        route,
+                        user_id=path["userId"],
+                        coach=caller,
+                        request_id=request[REQUEST_ID],
+                    )
             else:
                 answered = await reply(request, path, caller, self._services)
             return _response(answered) if answered.chunks is None else _Chunks(answered, answered.chunks)
@@ -183,7 +195,13 @@ class _Server:
 
     async def _caller(self, request: web.Request) -> Caller:
         caller = await self._authenticator.caller(request.headers.get("Authorization"))
-        request[USER] = str(caller.user_id)
+        request[CALLER] = caller
+        if self._services.limits is not None:
+            standing = await self._services.limits.ask(caller.user_id, request.method)
+            if standing is not None:
+                request[STANDING] = standing
+                if not standing.admitted:
+                    raise problems.rate_limited(standing.limit.quota, standing.limit.name, standing.seconds)
         return caller
 
     async def _answer(self, request: web.Request, handler: _Endpoint) -> web.StreamResponse:
@@ -240,14 +258,14 @@ class _Server:
         Raises what goes wrong before anything was sent.
         """
         sending = asyncio.create_task(self._pump(request, response))
-        end = time.perf_counter() + _STREAM_PATIENCES * self._patience
+        began = time.perf_counter()
         broken = None
         try:
             while broken is None and not sending.done():
                 await asyncio.wait([sending], timeout=_LOOK_SECONDS)
                 if _gone(request):
                     broken = "client"
-                elif time.perf_counter() > end:
+                elif time.perf_counter() - began > _STREAM_PATIENCES * self._patience + response.sent / _STREAM_PACE:
                     broken = "slow"
         finally:
             sending.cancel()  # which closes the chunks, and ends what they wait for
@@ -272,6 +290,7 @@ class _Server:
                 if request.method == "HEAD":
                     break
                 await self._in_time(response.write(chunk))
+                response.sent += len(chunk)
         await self._in_time(response.begin(request))
         await self._in_time(response.write_eof())
 
@@ -282,8 +301,24 @@ class _Server:
         except TimeoutError:
             raise _Slow from None
 
+    def _name(self, request: web.BaseRequest, traceparents: Sequence[str] = ()) -> None:
+        """Give the request its id, which stands in its answer, and its trace. Both stand in each line of the log until
+        the next request, and in the events that it makes."""
+        request_id = request.headers.get("X-Request-Id", "")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = uuid4().hex
+        request[REQUEST_ID] = request_id
+        traceparent = self._services.traceparent(traceparents)
+        traces.CURRENT.set(traceparent)
+        trace = {} if traceparent is None else {"trace_id": traces.trace_id(traceparent)}
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id, **trace)
+
     def _head(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
+        standing = request.get(STANDING)
+        if standing is not None:
+            response.headers.update(standing.headers)
         if self._transport_security is not None:
             response.headers["Strict-Transport-Security"] = self._transport_security
         if self._origins:
@@ -295,7 +330,14 @@ class _Server:
         self._services.measures.request(method, route, status, seconds)
         write = access_log.debug if route in self._probes and status < 400 else access_log.info
         milliseconds = round(seconds * 1000, 2)
-        write("request", method=method, route=route, status=status, ms=milliseconds, user=request.get(USER), **more)
+        caller, request_id = request.get(CALLER), request[REQUEST_ID]
+        user, actor = (None, None) if caller is None else (caller.user_id, caller.subject)
+        write("request", method=method, route=route, status=status, ms=milliseconds, user=user and str(user), **more)
+        if self._services.requests is not None and not (route in self._probes and status < 400):
+            about = request.get(ABOUT)
+            self._services.requests.add(
+                LoggedRequest(started, user, actor, method, route, about, status, request_id, milliseconds)
+            )
 
 
 class _Slow(Exception):
@@ -304,16 +346,6 @@ class _Slow(Exception):
 
 def _gone(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
-
-
-def _name(request: web.BaseRequest) -> None:
-    """Give the request its id, which stands in its answer and in each line of the log until the next request."""
-    request_id = request.headers.get("X-Request-Id", "")
-    if not _REQUEST_ID.fullmatch(request_id):
-        request_id = uuid4().hex
-    request[REQUEST_ID] = request_id
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
 def _response(reply: Reply) -> web.Response:

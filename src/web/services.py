@@ -2,18 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
 from models.errors import DatabaseUnavailable, UnknownExercise
 from models.exercises import Catalogue
+from models.traces import read as read_traceparent
 from settings import Settings
 from storage.access import Guarded
 from storage.database import Database
 from storage.exercises import Mark, read_catalogue, read_mark
+from web.limits import RateLimits
 from web.measures import Measures
+from web.request_log import RequestLog
 from web.watch import Watch
 
 T = TypeVar("T")
@@ -76,8 +79,10 @@ class CatalogueCache:
 class Services:
     """What handlers work with.
 
-    `wake` tells the relay that something was written, `wake_imports` the worker's importer that there is a job; they
-    are called after the commit and never block.
+    `wake` tells the relay that something was written, `wake_imports` and `wake_erasures` the worker that there is a job
+    of that kind; they are called after the commit and never block. `traceparent` says to which trace a request belongs
+    that has these headers of that name. `limits` and `requests` are the dispatcher's: where they are None no request is
+    limited, and none goes into the log of requests.
     """
 
     settings: Settings
@@ -88,6 +93,10 @@ class Services:
     wake: Callable[[], None]
     replica: Database | None = None
     wake_imports: Callable[[], None] = lambda: None
+    wake_erasures: Callable[[], None] = lambda: None
+    traceparent: Callable[[Sequence[str]], str | None] = read_traceparent
+    limits: RateLimits | None = None
+    requests: RequestLog | None = None
 
     @property
     def reading(self) -> Database:

@@ -145,7 +145,11 @@ async def history(call: Call[None, HistoryQuery]) -> Reply:
     """GET /trainings/{id}/history."""
     query = call.query
     found = await _trainings(call).history(
-        call.user_id, call.path["id"], after=query.cursor or 0, limit=query.limit + 1
+        call.user_id,
+        call.path["id"],
+        after=query.cursor or 0,
+        limit=query.limit + 1,
+        archive_dir=call.services.settings.archive_dir,
     )
     return documents.changes(call, found, query.limit)
 
@@ -307,6 +311,7 @@ _OWN = (
         tag="Trainings",
         query=HistoryQuery,
         answers={200: Answer("One page", TrainingHistory, headers=("Link",))},
+        problems=(problems.ARCHIVE_UNAVAILABLE,),
     ),
 )
 

@@ -58,6 +58,8 @@ class Backlog:
     quarantined: int = 0  # aggregates that are held back
     imports: int = 0  # of all users, that wait or run
     imports_lag: float = 0.0  # age of the oldest of these, seconds
+    erasures: int = 0  # of users, that are not done
+    erasures_lag: float = 0.0  # age of the oldest of these, seconds
     dead_letters: int = 0  # events that could not be decoded
     epoch: int = 0
     months_ahead: int = 3  # partitions of the log beyond this month's
@@ -147,6 +149,9 @@ class Watch:
 
     async def pipeline(self) -> list[Trouble]:
         """Why events do not flow or are not folded, here or anywhere; empty when all is well."""
+        unfit = await self.serving()
+        if unfit:  # tables that are not there cannot be asked how far they are
+            return [*self._worker(), *unfit]
         try:
             backlog = await self.backlog.get()
         except DatabaseUnavailable as error:

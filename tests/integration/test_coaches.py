@@ -381,8 +381,9 @@ async def test_a_stream_that_is_broken_off_stays_in_the_log(athlete: Person, coa
     async with guard.reader(sql, {"user_id": athlete.user_id}) as fetch:
         await athlete.revoke("team")
         assert len(await fetch(10)) == 1  # as it was when it began
+    another = Guarded(db, guard.access)
     with pytest.raises(NotFound):
-        async with guard.reader(sql, {"user_id": athlete.user_id}) as fetch:
+        async with another.reader(sql, {"user_id": athlete.user_id}) as fetch:
             raise AssertionError("nothing is begun")
 
 
@@ -438,13 +439,27 @@ async def test_statements_of_every_form(athlete: Person, coach: Person, db: Data
     assert guard.admitted
     with pytest.raises(psycopg2.errors.DivisionByZero):
         await guard.all("SELECT 1 / 0, %(user_id)s", parameters)
+    assert len(await athlete.accesses()) == len(forms) + 1  # one a request
+    guard = Guarded(db, access)
+    with pytest.raises(psycopg2.errors.DivisionByZero):
+        await guard.all("SELECT 1 / 0, %(user_id)s", parameters)
+    assert [row[0] for row in await guard.all("SELECT 1 WHERE %(user_id)s IS NOT NULL", parameters)] == [1]
     assert len(await athlete.accesses()) == len(forms) + 2
+    for group in ("team", "club"):
+        await athlete.revoke(group)
+    with pytest.raises(NotFound):  # what was allowed at the first statement need not be at the next
+        await guard.all("SELECT 1 WHERE %(user_id)s IS NOT NULL", parameters)
 
 
 async def test_postgresql_takes_every_guarded_statement(db: Database) -> None:
     """It knows the type of each parameter, and finds the names of each expression."""
     scopes: tuple[Scope, ...] = ("read", "plan")
-    prepared = {guarded(statement, scope) for statement in statements().values() for scope in scopes}
+    prepared = {
+        guarded(statement, scope, logged=logged)
+        for statement in statements().values()
+        for scope in scopes
+        for logged in (True, False)
+    }
     async with db.session() as cursor:
         for statement in prepared:
             if not isinstance(statement, Prepared):

@@ -1,8 +1,10 @@
 """The pool: every way in which PostgreSQL can be away has one name, and all of them heal."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
+import aiopg.connection
 import pytest
 import uvloop
 
@@ -43,6 +45,19 @@ async def test_a_genuine_cancellation_passes_and_leaves_a_whole_pool(quick: Data
         async with asyncio.timeout(0.05):
             await work()
     assert await quick.one("SELECT 1") == (1,)
+
+
+async def test_a_statement_leaves_nothing_for_the_garbage_collector(quick: Database) -> None:
+    """Which runs seldom, while the texts of statements are large."""
+    await quick.one("SELECT 1")
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            assert await quick.one("SELECT length(%s)", ["x" * 1000]) == (1000,)
+        assert [found for found in gc.get_objects() if isinstance(found, aiopg.connection.Cursor)] == []
+    finally:
+        gc.enable()
 
 
 async def test_a_transaction_that_raises_is_rolled_back(quick: Database) -> None:

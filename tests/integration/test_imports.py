@@ -12,11 +12,14 @@ from uuid import UUID, uuid4
 import pytest
 from aiohttp import FormData
 
+import web.forms
 from agents import imports as agent
 from models.errors import DatabaseUnavailable
 from models.foreign_logs import MAX_BYTES
+from models.imports import ImportStatus
 from storage.database import Database
 from storage.imports import Imports, Work
+from storage.training_batch import Item, Result
 from tests.support.api import User
 from tests.support.imports import form, importer
 from tests.support.load import until
@@ -364,7 +367,6 @@ async def test_an_import_is_undone(client: Client, db: Database, monkeypatch: py
     user, trainings = Importer(client), User(client, USER)
     before = await trainings.create(status="COMPLETED")
     job = await user.send(log(35))
-    assert "under way" in (await user.undo(job, 409))["detail"]
     await importer(db).work_off()
     page = await (await trainings.ask("GET", "?limit=200")).json()
     imported = [item for item in page["items"] if item["id"] != before["id"]]
@@ -414,6 +416,147 @@ async def test_an_import_is_undone(client: Client, db: Database, monkeypatch: py
     again = await user.send(log(35), timezone="Asia/Tokyo")
     await importer(db).work_off()
     assert counts(await user.read(again)) == [35, 33, 0, 2, 0]
+
+
+async def test_an_import_that_runs_is_stopped_and_undone(
+    client: Client, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the worker that has it, at its next step; what it created until then counts."""
+    user = Importer(client)
+    job = await user.send(log(35))
+    step, canceled = Imports.step, []
+
+    async def cancel(self: Imports, work: Work) -> bool:
+        if not canceled and await step(self, work):
+            canceled.append(await user.undo(job))
+            return True  # the next batch is begun
+        return await step(self, work)
+
+    monkeypatch.setattr(Imports, "step", cancel)
+    await importer(db).work_off()
+    assert [found["status"] for found in canceled] == ["undoing"]
+    done = await user.read(job)
+    assert (done["status"], done["created"], done["undone"], done["kept"]) == ("undone", 10, 10, 0)
+    assert await numbers(db) == (0, 10, 20)
+    assert await db.all("SELECT file, lease FROM imports") == [(None, None)]
+    again = await user.send(log(35))
+    await importer(db).work_off()
+    assert counts(await user.read(again)) == [35, 35, 0, 0, 0]
+
+
+async def test_an_import_is_stopped_within_a_batch_or_at_its_end(
+    client: Client, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is undone after all, and what was stored beside the DELETE counts."""
+    user, finish, store = Importer(client), Imports.finish, Imports.store
+
+    async def at_the_end(self: Imports, work: Work, status: ImportStatus, failure: str | None = None) -> None:
+        if status is ImportStatus.DONE:
+            await user.undo({"id": str(work.job.id)})
+        await finish(self, work, status, failure)
+
+    async def after_a_batch(self: Imports, work: Work, items: Sequence[Item]) -> list[Result]:
+        results = await store(self, work, items)
+        await user.undo({"id": str(work.job.id)})
+        return results
+
+    for name, instead, created in (("finish", at_the_end, 15), ("store", after_a_batch, 10)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Imports, name, instead)
+            job = await user.send(log(15))
+            await importer(db).work_off()
+        done = await user.read(job)
+        assert (done["status"], done["created"], done["undone"]) == ("undone", created, created)
+        assert (await numbers(db))[0] == 0
+
+
+async def test_an_import_that_waits_is_undone_at_once(client: Client, db: Database) -> None:
+    user = Importer(client)
+    job = await user.send(log(3))
+    done = await user.undo(job, 200)
+    assert (done["status"], done["created"], "finished_at" in done) == ("undone", 0, True)
+    await importer(db).work_off()
+    assert await numbers(db) == (0, 0, 0)
+    assert await db.all("SELECT file FROM imports") == [(None,)]
+    await user.send(log(3))
+    assert await user.undo(job, 200) == done
+
+
+async def test_an_import_is_not_undone_beside_another(client: Client, db: Database) -> None:
+    user = Importer(client)
+    job = await user.send(log(3))
+    await importer(db).work_off()
+    other = await user.send(log(4))
+    assert other["id"] in (await user.undo(job, 409))["detail"]
+    await user.undo(other, 200)
+    await user.undo(job)
+    await importer(db).work_off()
+    assert (await numbers(db))[0] == 0
+
+
+async def test_who_was_frozen_meanwhile_creates_nothing_more(
+    client: Client, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease ended, another worker has undone the import, and then it goes on."""
+    user, store = Importer(client), Imports.store
+    job = await user.send(log(35))
+
+    async def freeze(self: Imports, work: Work, items: Sequence[Item]) -> list[Result]:
+        monkeypatch.setattr(Imports, "store", store)
+        await user.undo(job)
+        await db.execute("UPDATE imports SET leased_until = now() - interval '1 second'")
+        await importer(db).work_off()
+        return await store(self, work, items)
+
+    monkeypatch.setattr(Imports, "store", freeze)
+    await importer(db).work_off()
+    assert (await user.read(job))["status"] == "undone"
+    assert await numbers(db) == (0, 0, 0)
+
+
+async def test_an_import_that_workers_die_of_is_given_up(
+    client: Client, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one that gets further each time, and none that workers hand over."""
+    user, other = Importer(client), Importer(client, uuid4())
+    job = await user.send(log(35))
+    step = Imports.step
+
+    async def die_later(self: Imports, work: Work) -> bool:
+        await step(self, work)
+        raise asyncio.CancelledError
+
+    async def die(self: Imports, work: Work) -> bool:
+        raise asyncio.CancelledError
+
+    async def attempt() -> None:
+        await asyncio.gather(importer(db).work_off(), return_exceptions=True)
+        await db.execute("UPDATE imports SET leased_until = now() - interval '1 second'")
+
+    monkeypatch.setattr(Imports, "step", die_later)
+    await attempt()
+    for _ in range(agent.CLAIMS):  # who stops in order does not count
+        stops = Imports(db, "training_events", str(uuid4()))
+        work = await stops.claim()
+        assert work is not None
+        await stops.release(work)
+    monkeypatch.setattr(Imports, "step", die)
+    for number in range(agent.CLAIMS):
+        await attempt()
+        assert (await user.read(job))["status"] == "running", number
+    monkeypatch.setattr(Imports, "step", step)
+    fine = await other.send(log(15))
+    await importer(db).work_off()
+    failed = await user.read(job)
+    assert (failed["status"], failed["worked_off"]) == ("failed", 10)
+    assert "5 times" in failed["failure"]
+    assert "can be undone" in failed["failure"]
+    assert (await other.read(fine))["status"] == "done"
+    assert await db.all("SELECT file FROM imports") == [(None,), (None,)]
+    await user.undo(job)
+    await importer(db).work_off()
+    assert (await user.read(job))["status"] == "undone"
+    assert (await numbers(db))[0] == 15
 
 
 async def test_what_is_restored_after_an_undo_is_known_again(client: Client, db: Database) -> None:
@@ -563,6 +706,24 @@ async def test_bodies_that_are_no_forms(client: Client) -> None:
         assert (answer.status, "UTF-8" in await answer.text()) == (422, True)
 
 
+async def test_a_form_that_comes_in_drops(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As over a bad line. aiohttp puts back what it has read beyond a chunk, and warns of that."""
+    monkeypatch.setattr(web.forms, "_CHUNK", 100)
+    boundary = "-" * 60
+    part = f'--{boundary}\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
+    file = log(3)
+
+    async def drops() -> AsyncIterator[bytes]:
+        for text in (part % "dry_run" + "true\r\n" + part % "file", file[0], file[1:4], file[4:]):
+            yield text.encode()
+            await asyncio.sleep(0.05)
+        yield f"\r\n--{boundary}--\r\n".encode()
+
+    headers = bearer() | {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    async with client.post(PATH.format(userId=USER), data=drops(), headers=headers) as answer:
+        assert (answer.status, (await answer.json())["created"]) == (200, 3)
+
+
 async def test_a_body_beyond_the_limit(client: Client) -> None:
     """Whether its length is told before, or found out."""
     body = b"x" * (MAX_BYTES + 100_000)
@@ -580,11 +741,33 @@ async def test_a_body_beyond_the_limit(client: Client) -> None:
 
 async def test_a_worker_holds_a_few_files_at_a_time() -> None:
     files = Files(patience=0.05)
+    users = [uuid4() for _ in range(AT_ONCE)]
     async with AsyncExitStack() as held:
-        for _ in range(AT_ONCE):
-            await held.enter_async_context(files.place())
+        for user in users:
+            await held.enter_async_context(files.place(user))
         with pytest.raises(Problem) as refused:
-            await held.enter_async_context(files.place())
+            await held.enter_async_context(files.place(uuid4()))
     assert (refused.value.kind, "Retry-After" in refused.value.headers) == (UNAVAILABLE, True)
-    async with files.place():
+    async with files.place(users[0]):
+        pass
+
+
+async def test_a_user_holds_one_of_them() -> None:
+    """And keeps nobody else waiting by asking for more."""
+    user = uuid4()
+    files = Files(patience=0.05)
+    async with files.place(user):
+        with pytest.raises(Problem):
+            await _enter(files, user)
+    files = Files(patience=30)
+    async with files.place(user):
+        waiting = [asyncio.create_task(_enter(files, user)) for _ in range(AT_ONCE)]
+        await asyncio.sleep(0)
+        await _enter(files, uuid4())
+        assert not any(task.done() for task in waiting)
+    await asyncio.gather(*waiting)
+
+
+async def _enter(files: Files, user: UUID) -> None:
+    async with files.place(user):
         pass

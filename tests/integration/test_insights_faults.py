@@ -245,7 +245,6 @@ async def test_stop_waits_for_the_statement_that_it_ends(
     await marked(db, catalogue, 1)
     insights = InsightsFold(db, INSIGHTS)
     insights.start()
-    await insights.tick()
     await began.wait()
     await insights.stop()
     assert ended

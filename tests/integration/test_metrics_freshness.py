@@ -125,6 +125,14 @@ async def test_a_hidden_plan_is_waited_for_like_what_never_was(
     assert not (await coach.told("GET", address))["stale"]
 
 
+async def test_a_coach_who_waits_is_told_of_once(db: Database, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.metrics, "PAUSES", (0.001, 0.001))
+    person, coach = Person(client, groups=["team"]), Person(client, coach_of=["team"])
+    await person.admit("team", "read")
+    assert (await coach.told("GET", METRICS.format(person.user_id, "load") + f"?at_least={uuid4()}:1"))["stale"]
+    assert [access["operation"] for access in await person.accesses()] == ["readLoad"]
+
+
 async def test_a_coach_reads_all_of_them_and_each_read_is_told(db: Database, client: Client) -> None:
     person, coach = Person(client, groups=["team"]), Person(client, coach_of=["team"])
     body = {"date": "2026-01-05T12:00:00Z", "status": "COMPLETED", "exercises": [squat()]}

@@ -1,5 +1,10 @@
 """The migrations: idempotent, reversible, and of one mind with what the code expects."""
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import psycopg2
 import pytest
 import sqlalchemy as sa
@@ -11,14 +16,14 @@ from alembic.migration import MigrationContext
 from models.tables import metadata
 from storage.database import Database
 from storage.migrate import MIGRATIONS, migrate
-from tests.support.databases import DatabaseUrls
+from tests.support.databases import Databases, DatabaseUrls, partition
 
 OUTSIDE = {"alembic_version", "outbox_cursor", "outbox_quarantine"}
 
 
 def test_tables_and_migrations_agree(database_urls: DatabaseUrls) -> None:
     def ours(name: str | None, kind: str, _parents: object) -> bool:
-        return kind != "table" or (name not in OUTSIDE and not (name or "").startswith("outbox_2"))
+        return kind != "table" or (name not in OUTSIDE and not (name or "").startswith(("outbox_2", "request_log_2")))
 
     engine = sa.create_engine(database_urls.owner.replace("postgresql://", "postgresql+psycopg2://"))
     with engine.connect() as connection:
@@ -80,6 +85,101 @@ def test_what_is_undone_leaves_the_comments_as_they_were(database_urls: Database
     assert comments() == before
     connection.close()
     migrate(database_urls.owner)
+
+
+def within(condition: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("partitions", [None, 2])
+def test_writes_go_on_while_indexes_are_built(databases: Databases, partitions: int | None) -> None:
+    """With a transaction under way that has written; and, once, where an earlier build of the index was broken off."""
+    name = databases.create_empty()
+    owner = databases.urls(name).owner
+    migrate(owner, "0016")
+    if partitions:
+        partition(owner, partitions)
+    for revision, table, index in (
+        ("0017", "public.access_log", "access_log_by_coach"),
+        ("0019", "public.access_log", "access_log_by_time"),
+        ("0021", "analytics.folded_trainings", "folded_trainings_outdated"),
+    ):
+        migrate(owner, f"{int(revision) - 1:04}")
+        place = f"partitions.{table.partition('.')[2]}_0" if partitions else table
+        write = f"UPDATE {place} SET user_id = user_id WHERE false"
+        with (
+            ThreadPoolExecutor() as pool,
+            closing(psycopg2.connect(owner)) as busy,
+            closing(psycopg2.connect(owner)) as other,
+            other.cursor() as cursor,
+        ):
+            other.autocommit = True
+            if revision == "0019":
+                cursor.execute(f"CREATE INDEX {index}{'_0' if partitions else ''} ON {place} (user_id)")
+            busy.cursor().execute(write)
+            migrating = pool.submit(migrate, owner, revision)
+
+            def waits(cursor: psycopg2.extensions.cursor = cursor) -> bool:
+                cursor.execute(
+                    "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+                return cursor.rowcount > 0
+
+            within(waits, "the migration waits")
+            cursor.execute("SET lock_timeout = '1s'")
+            cursor.execute(write)
+            busy.commit()
+            migrating.result(timeout=20)
+            cursor.execute(
+                "SELECT count(*), bool_and(indisvalid) FROM pg_index WHERE indexrelid = %s::regclass OR indexrelid "
+                "IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass)",
+                [f"{table.partition('.')[0]}.{index}"] * 2,
+            )
+            assert cursor.fetchone() == (1 + (partitions or 0), True)
+    databases.drop(name)
+
+
+def test_the_triggers_of_erasure_come_in_the_order_of_statements(databases: Databases) -> None:
+    """Who leaves a group locks memberships and then the log: while the migration waits for the log, both go on."""
+    name = databases.create_empty()
+    owner = databases.urls(name).owner
+    migrate(owner, "0016")
+    membership, logged = (f"UPDATE {table} SET user_id = user_id WHERE false" for table in ("memberships", "outbox"))
+    with (
+        ThreadPoolExecutor() as pool,
+        closing(psycopg2.connect(owner)) as busy,
+        closing(psycopg2.connect(owner)) as leaving,
+        closing(psycopg2.connect(owner)) as other,
+        other.cursor() as cursor,
+    ):
+        other.autocommit = True
+
+        def waiting(number: int) -> Callable[[], bool]:
+            def waits() -> bool:
+                cursor.execute(
+                    "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+                return cursor.rowcount == number
+
+            return waits
+
+        def leave() -> None:
+            leaving.cursor().execute(membership)
+            leaving.cursor().execute(logged)
+            leaving.commit()
+
+        busy.cursor().execute(logged)
+        migrating = pool.submit(migrate, owner, "0017")
+        within(waiting(1), "the migration waits")
+        left = pool.submit(leave)
+        within(waiting(2), "who leaves waits")
+        busy.commit()
+        left.result(timeout=10)
+        migrating.result(timeout=10)
+    databases.drop(name)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE outbox SET payload = ''", "DELETE FROM outbox", "TRUNCATE outbox"])

@@ -444,6 +444,45 @@ async def test_names_that_the_log_took_back_take_their_place_before_what_was_sai
     await assert_folded(db)
 
 
+async def test_names_that_are_forgotten_while_the_past_is_computed_anew_are_taken_anew(
+    db: Database, database_urls: DatabaseUrls, athlete: Athlete, volume: VolumeFold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await athlete.create(bodyweight_kg=100, exercises=[free("push ups")])
+    await volume.fold_log()
+    await Namer(db, athlete).means("push ups", PUSH_UP)
+    owner = Database(database_urls.owner)
+    await owner.execute("UPDATE outbox SET xid = '2' WHERE topic = %s", [names.TOPIC])
+    await owner.close()
+    settle = agents.naming.settle
+
+    async def late(*args: Any, **more: Any) -> None:
+        await volume.naming.forget_adopted()
+        await settle(*args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(agents.naming, "settle", late)
+        await volume.naming.fold_log()
+    await volume.naming.fold_log()
+    assert await day_load(db) == [("2026-01-05", 640, 1)]
+    await assert_folded(db)
+
+
+async def test_of_an_erased_user_no_name_and_no_training_is_taken_in_while_their_row_stands(
+    db: Database, database_urls: DatabaseUrls, athlete: Athlete, namer: Namer, volume: VolumeFold
+) -> None:
+    await athlete.create(bodyweight_kg=100, exercises=[free("push ups")])
+    await volume.fold_log()
+    await athlete.create(exercises=[free("push ups")])
+    await namer.means("push ups", PUSH_UP)
+    before = await contents(db)
+    owner = Database(database_urls.owner)
+    await owner.execute("INSERT INTO tombstones (tombstone) SELECT tombstone(%s)", [athlete.user_id])
+    await owner.close()
+    await volume.fold_log()
+    await volume.fold_records(await published(db))
+    assert await contents(db) == before
+
+
 async def test_a_rebuild_makes_names_and_what_they_change(
     db: Database, athlete: Athlete, namer: Namer, volume: VolumeFold
 ) -> None:

@@ -24,7 +24,8 @@ from tests.support.relays import MemoryTopic, RelayProcess
 from tests.support.simulation import Killed
 from tests.support.workouts import PULLS, WORKOUTS, Planner, create_workout, plan_body, update_workout
 
-USER = Author(uuid4(), "athlete", "request")
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+USER = Author(uuid4(), "athlete", "request", traceparent=TRACE)
 LIFTS = [squat(sets=3), {"name": "pistol", "exercise": "pistol-squat", "sets": [{"reps": 3, "rpe": 7.5}]}]
 
 
@@ -173,6 +174,7 @@ async def test_what_was_published_comes_back_and_what_was_written_since_comes_af
     assert (await now.document(made))["title"] == "made again"
 
     assert now.relay.relay.state.adopted == 6
+    assert await now.database.all("SELECT DISTINCT traceparent FROM outbox") == [(TRACE,)]
     assert now.made_anew == [TOPIC]
     ((generation,),) = await now.database.all("SELECT topics -> 'training_events' -> 'generation' FROM outbox_cursor")
     assert generation == 2 if look > 1 else generation > 2

@@ -19,7 +19,6 @@ import agents.volume
 from agents.naming import decode as decode_naming
 from agents.volume import VolumeFold, decode
 from agents.volume_audit import rebuild, verify
-from analytics.strength import muscle_sets
 from analytics.volume import METHOD_VERSION, fold
 from chaos.by_record import BY_RECORD
 from models.errors import NotFound, StatusConflict
@@ -37,6 +36,7 @@ from tests.support.athletes import TOPIC, Athlete, published
 from tests.support.bodies import squat, trainings
 from tests.support.databases import DatabaseUrls
 from tests.support.insights import verified
+from tests.support.muscles import muscle_sets
 from tests.support.names import Namer, told
 
 SLUGS = ("push-up", "pistol-squat", "crow-pose", "wall-push-up")  # of the last one no fraction is known
@@ -366,3 +366,39 @@ async def test_rows_of_older_rules_are_computed_anew(
     assert await db.one("SELECT method FROM analytics.fold_state") == (METHOD_VERSION,)
     assert (await verified(db)).ok
     assert set((await rebuild(db)).changed.values()) == {0}
+
+    # A worker of the version before folds some more.
+    await db.execute("UPDATE analytics.folded_trainings SET method = method - 1, sets = sets + 1 WHERE version > 1")
+    assert not (await verify(db)).ok
+    await workers[1].renew()
+    assert (await verified(db)).ok
+    before = db.statements
+    await workers[1].renew()
+    assert db.statements - before == 1
+
+
+async def test_what_the_log_does_not_hold_is_not_computed_anew_all_the_time(
+    db: Database, catalogue: Catalogue, volume: VolumeFold
+) -> None:
+    athlete = Athlete(db, catalogue)
+    for _ in range(3):
+        await athlete.create()
+    await volume.fold_log()
+    await db.execute("UPDATE analytics.folded_trainings SET method = method - 1")
+    await db.execute(
+        """UPDATE analytics.folded_trainings SET version = version + 1
+        WHERE training_id = (SELECT min(training_id::text)::uuid FROM analytics.folded_trainings)"""
+    )
+    await volume.renew()
+    outdated = "SELECT count(*) FROM analytics.folded_trainings WHERE method < %s"
+    assert await db.one(outdated, [METHOD_VERSION]) == (1,)
+    before = db.statements
+    await volume.renew()
+    assert db.statements == before
+
+
+async def test_the_index_holds_what_is_to_be_computed_anew(db: Database) -> None:
+    """The migration that makes it anew goes with a new version of the rules."""
+    condition = """SELECT pg_get_expr(indpred, indrelid) FROM pg_index
+        WHERE indexrelid = 'analytics.folded_trainings_outdated'::regclass"""
+    assert await db.one(condition) == (f"(method < {METHOD_VERSION})",)

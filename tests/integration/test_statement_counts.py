@@ -24,8 +24,9 @@ from web.routes import Route
 
 ROUTES = {(route.method, route.path): route for route in ALL_ROUTES if route.auth}
 GROUP = "team"
-# Who asks: an admin, and a coach of one athlete.
-CLAIMS = {"roles": ["admin"], "groups": [GROUP], "coach_of": [GROUP]}
+# Who asks: an admin, a coach of one athlete, and the identity service for a user who leaves.
+LEAVES = uuid4()
+CLAIMS = {"roles": ["admin", "identity"], "groups": [GROUP], "coach_of": [GROUP]}
 CALLER = bearer(**CLAIMS)
 EMPTY = {"date": "2026-01-05T12:00:00Z"}
 TRAININGS = "/api/v1/trainings"
@@ -119,6 +120,9 @@ COUNTS: dict[tuple[str, str], int | tuple[str, ...]] = {
     ("GET", f"{OF_USER}/imports/{{id}}"): ONE,
     ("DELETE", f"{OF_USER}/imports/{{id}}"): ONE,
     ("GET", f"{OF_USER}/exports/log"): ("BEGIN READ", "DECLARE reader", "FETCH 200", "COMMIT"),
+    ("GET", f"{OF_USER}/export"): ("BEGIN READ", "DECLARE reader", "FETCH 20", "COMMIT"),
+    ("DELETE", OF_USER): ONE,
+    ("GET", f"{OF_USER}/erasure"): ONE,
 }
 
 
@@ -193,7 +197,7 @@ async def parameters(client: Client, database: Database, route: Route) -> dict[s
         await client.delete(name, headers=CALLER)
     await ask(client, "PUT", f"{user}/memberships/{GROUP}", {"scopes": ["read"]})
     return {
-        "userId": USER,
+        "userId": LEAVES if route.deputy else USER,
         "id": made["id"],
         "exerciseId": exercise["id"],
         "setId": row["id"],

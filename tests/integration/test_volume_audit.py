@@ -13,6 +13,7 @@ from agents.volume_audit import rebuild, verify
 from models.exercises import Catalogue
 from models.own_exercises import AliasBody
 from storage.database import Database
+from storage.erasures import Erasures
 from storage.exercises import read_catalogue
 from storage.own_exercises import OwnExercises
 from storage.trainings import Author
@@ -238,6 +239,37 @@ async def test_a_rebuild_waits_for_no_reader_and_keeps_views_and_grants(
     assert await db.all("SELECT * FROM analytics.daily_volume ORDER BY day") == right
     await owner.execute("DROP VIEW public.of_an_analyst")
     await owner.close()
+
+
+async def test_a_rebuild_and_an_erasure_at_once_wait_for_each_other_and_both_end(
+    db: Database, athlete: Athlete, database_urls: DatabaseUrls
+) -> None:
+    owner = Database(database_urls.owner)
+    await db.execute(
+        "INSERT INTO analytics.stale_users (user_id, from_day, trainings) VALUES (%s, '2026-01-01', '{}') "
+        "ON CONFLICT DO NOTHING",
+        [athlete.user_id],
+    )
+    await Erasures(db).begin(athlete.user_id)
+
+    async def waiting(number: int) -> None:
+        locks = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL AND database = ("
+        locks += "SELECT oid FROM pg_database WHERE datname = current_database())"
+        await until(lambda: one(owner, locks, number), 10, f"{number} wait")
+
+    async def one(database: Database, sql: str, number: int) -> bool:
+        return await database.one(sql) == (number,)
+
+    async with owner.transaction() as cursor:
+        await cursor.execute("LOCK TABLE analytics.exercise_volume IN SHARE MODE")
+        erasure = asyncio.create_task(db.one("SELECT erase_user(%s, 5000)", [athlete.user_id]))
+        await waiting(1)
+        rebuilding = asyncio.create_task(rebuild(db))
+        await waiting(2)
+    ended = await asyncio.gather(erasure, rebuilding, return_exceptions=True)
+    await owner.close()
+    assert not [error for error in ended if isinstance(error, BaseException)]
+    assert (await verify(db)).ok
 
 
 async def test_a_rebuild_that_is_ended_leaves_everything_as_it_was(

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import closing
+from importlib.metadata import version
 from typing import Any
 
 import psycopg2
@@ -113,6 +115,7 @@ async def test_measures(well: Client) -> None:
         "training_outbox_epoch 1.0",
         "training_database_connections 1.0",
         "training_ready 1.0",
+        f'training_build_info{{version="{version("training-service")}"}} 1.0',
     ):
         assert line in text.splitlines()
     # It reads no topic.
@@ -144,10 +147,23 @@ async def test_the_schema(db: Database, database_urls: DatabaseUrls) -> None:
     assert "no schema yet" in (await schema_trouble(db) or "")
     execute("DROP TABLE alembic_version")
     assert "no schema yet" in (await schema_trouble(db) or "")
-    async with serve(health.ROUTES, database=db) as client:
+
+
+async def test_a_schema_that_lacks_what_is_asked_for(db: Database, database_urls: DatabaseUrls) -> None:
+    async def backlog() -> Backlog:
+        await db.all("SELECT FROM alembic_version, lacking")
+        return Backlog()
+
+    with closing(psycopg2.connect(database_urls.owner)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE alembic_version SET version_num = '0001'")
+    async with serve(health.ROUTES, database=db, watch=Watch(db, lag_limit=30, backlog=backlog)) as client:
         status, document = await _get(client, "/health/ready")
-        assert status == 503
-        assert [reason["part"] for reason in document["reasons"]] == ["schema"]
+        assert (status, [reason["part"] for reason in document["reasons"]]) == (503, ["schema"])
+        status, document = await _get(client, "/health/pipeline")
+        assert (status, document["reasons"][-1]["part"]) == (503, "schema")
+        metrics = await client.get("/metrics")
+        assert metrics.status == 200
+        assert "training_ready 0.0" in (await metrics.text()).splitlines()
 
 
 class Slow:

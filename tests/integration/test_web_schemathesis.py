@@ -9,17 +9,29 @@ import pytest
 import structlog
 
 from storage.database import Database
+from storage.erasures import Erasures
 from tests.support.api import User
 from tests.support.coaches import Person
 from tests.support.imports import form, importer
-from tests.support.schemathesis_hooks import COMPLETED, DELETED, EXERCISE, GROUP, LEFT, LOG, PLANNED, SET, UNDONE
+from tests.support.schemathesis_hooks import (
+    COMPLETED,
+    DELETED,
+    ERASED,
+    EXERCISE,
+    GROUP,
+    LEFT,
+    LOG,
+    PLANNED,
+    SET,
+    UNDONE,
+)
 from tests.support.web import USER, Client, bearer, serve, token
 from web import imports as web_imports
 from web import metrics, own_exercises
 from web.api import ALL_ROUTES, ROUTES
 
 EXAMPLES = 8  # of each operation and phase: the bounds of every field are tried beside, and our own tests vary bodies
-CLAIMS = {"roles": ["admin"], "groups": [GROUP, LEFT], "coach_of": [GROUP]}
+CLAIMS = {"roles": ["admin", "identity"], "groups": [GROUP, LEFT], "coach_of": [GROUP]}
 HOOKS = "tests.support.schemathesis_hooks"
 # That what the schema allows is also accepted cannot be asked for: time zones, slugs, cursors, versions and statuses
 # are judged by more than a schema.
@@ -51,6 +63,7 @@ async def test_every_answer_is_documented(db: Database, tmp_path: Path, monkeypa
             await db.execute("UPDATE imports SET id = %s, status = 'undone'", [UNDONE])
             for group in CLAIMS["groups"]:
                 await Person(client, USER, **CLAIMS).admit(group, "read", "plan")
+            await Erasures(db).begin(ERASED)
             output, code = await _run(client, settings)
     assert code == 0, output
     # It was no idle run: requests got through to every handler.

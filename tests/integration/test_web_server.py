@@ -13,6 +13,7 @@ import structlog
 from aiohttp import ClientResponse, web
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
+from multidict import CIMultiDict
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import PreconditionFailed, StatusConflict
@@ -298,6 +299,7 @@ async def test_cors_of_an_origin_on_the_list(client: Client) -> None:
         assert response.headers["Vary"] == "Origin"
         exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
         assert {"ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed"} <= set(exposed)
+        assert {"RateLimit", "RateLimit-Policy"} <= set(exposed)
 
 
 async def test_cors_of_another_origin(client: Client) -> None:
@@ -315,7 +317,8 @@ async def test_a_preflight(client: Client) -> None:
     assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert "POST" in response.headers["Access-Control-Allow-Methods"].split(", ")
     allowed = response.headers["Access-Control-Allow-Headers"].lower().split(", ")
-    assert {"authorization", "content-type", "if-match", "if-none-match", "idempotency-key"} <= set(allowed)
+    expected = {"authorization", "content-type", "if-match", "if-none-match", "idempotency-key", "traceparent"}
+    assert expected <= set(allowed)
     refused = await client.options("/things", headers=headers | {"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in refused.headers
 
@@ -355,6 +358,16 @@ async def test_what_one_request_bound_is_gone_for_the_next(client: Client) -> No
         await client.get("/open")
     assert logs[1]["user"] is None
     assert logs[0]["request_id"] != logs[1]["request_id"]
+
+
+async def test_the_log_names_the_trace_of_the_request_and_of_no_other(client: Client) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    good = f"00-{trace}-b7ad6b7169203331-01"
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+        for values in ([good], [], [good.upper()], [good, good], [good]):
+            headers = CIMultiDict([("traceparent", value) for value in values])
+            assert (await client.get("/open", headers=headers)).status == 200
+    assert [line.get("trace_id") for line in logs] == [trace, None, None, None, trace]
 
 
 async def test_a_key_set_that_is_rotated() -> None:

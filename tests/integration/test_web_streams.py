@@ -268,6 +268,23 @@ async def test_an_answer_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyP
     assert stream.closed == 1
 
 
+async def test_a_large_answer_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as the client takes it at a pace: a whole table over a slow line."""
+    monkeypatch.setattr(web.server, "_STREAM_PATIENCES", 0.1)
+    monkeypatch.setattr(web.server, "_STREAM_PACE", 1)
+
+    async def make() -> Made:
+        for _ in range(10):
+            yield b"some bytes"
+            await asyncio.sleep(0.1)
+
+    stream = Stream(make)
+    async with stream.served(web_patience=5) as (client, lines):
+        assert (await raw(client)).endswith(b"0\r\n\r\n")
+        assert (await access(lines)).get("broken") is None
+    assert stream.closed == 1
+
+
 async def test_a_server_that_stops_closes_what_is_under_way() -> None:
     async def make() -> Made:
         yield b"begun"

@@ -1,4 +1,4 @@
-"""The database goes back behind the topic, under load: by a promotion that lost the tail, and by a restore."""
+"""The database goes back behind the topic, under load, by a promotion that lost the tail; test_drills restores it."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -75,29 +75,6 @@ async def test_a_replica_that_lost_the_tail_is_promoted(
         finally:
             worker.stop()
             standby.stop()
-
-
-async def test_a_restore_to_an_earlier_time(
-    own_postgres: OwnPostgres, front: Proxy, broker: KafkaAddress, start_worker: Callable[..., Worker]
-) -> None:
-    """As of a snapshot of the disk: the same cluster and the same timeline, whose numbers are given out again."""
-    urls = through(own_postgres.urls, front)
-    worker = start_worker(urls=urls)
-    async with Load(worker.url, rate=40) as load:
-        await asyncio.sleep(2.0)
-        backup = await asyncio.to_thread(copy_of, own_postgres.server, own_postgres.server.datadir.with_name("backup"))
-        await asyncio.sleep(TAIL)
-        own_postgres.server.kill()
-        front.cut()
-        backup.start()
-        front.target = backup.port
-        await asyncio.sleep(3.0)
-    try:
-        await heals(worker, urls)
-        await judged(worker, urls, broker, load)
-    finally:
-        worker.stop()
-        backup.stop()
 
 
 def promote(standby: Postgres) -> None:

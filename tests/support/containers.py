@@ -40,7 +40,9 @@ class DockerPostgres:
         self._container = (
             DockerContainer("postgres:18")
             .with_env("POSTGRES_PASSWORD", "postgres")
-            .with_command("postgres -c fsync=off -c wal_level=logical -c max_connections=200")
+            .with_command(
+                "postgres -c fsync=off -c wal_level=logical -c max_connections=200 -c max_prepared_transactions=2"
+            )
             .with_exposed_ports(5432)
         )
 

@@ -1,7 +1,8 @@
 """Databases for tests: each a copy of one that was migrated once, by an owner with the rights that providers give."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -15,6 +16,17 @@ from storage.roles import READER, WORKER
 from tests.support.pgbouncer import PgBouncer
 
 OWNER = "training_owner"
+
+
+HASH_PARTITIONS = Path(__file__).parents[2] / "deploy" / "hash-partitions.sql"
+
+
+def partition(owner_url: str, partitions: int) -> None:
+    """Turn the tables of users into so many hash partitions, as operators do."""
+    with closing(psycopg2.connect(owner_url, options=f"-c training.partitions={partitions}")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(HASH_PARTITIONS.read_text())
 
 
 @dataclass(frozen=True)
@@ -39,11 +51,14 @@ class Databases:
     """Makes databases on the server behind `url`, whose role must be a superuser. A context manager.
 
     `owner` owns them: a role with no more rights than providers give, made where it is missing. Workers reach them
-    through `pooler`, where one is given.
+    through `pooler`, where one is given. With `partitions` the tables of users are so many hash partitions.
     """
 
-    def __init__(self, url: str, pooler: PgBouncer | None = None, *, owner: str = OWNER) -> None:
+    def __init__(
+        self, url: str, pooler: PgBouncer | None = None, *, owner: str = OWNER, partitions: int | None = None
+    ) -> None:
         self._url = url
+        self._partitions = partitions
         self._owner = owner
         self._pooler = pooler
         self._connection = psycopg2.connect(url)
@@ -62,13 +77,20 @@ class Databases:
     def create(self) -> str:
         """Make a migrated database; returns its name."""
         if self._template is None:
-            self._make_roles()
-            template = self._new_name()
-            self._execute("CREATE DATABASE {} OWNER {}", template, self._owner)
+            template = self.create_empty()
             migrate(self._url_of(self._owner, template))
+            if self._partitions is not None:
+                partition(self._url_of(self._owner, template), self._partitions)
             self._template = template
         name = self._new_name()
         self._execute("CREATE DATABASE {} TEMPLATE {} OWNER {}", name, self._template, self._owner)
+        return name
+
+    def create_empty(self) -> str:
+        """Make a database without a schema, and the roles where they are missing; returns its name."""
+        self._make_roles()
+        name = self._new_name()
+        self._execute("CREATE DATABASE {} OWNER {}", name, self._owner)
         return name
 
     def copy(self, name: str) -> str:

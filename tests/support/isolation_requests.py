@@ -251,6 +251,7 @@ BODIES: dict[tuple[str, str], Callable[[World, UUID], Any] | None] = {
     ("GET", f"{OF_USER}/metrics/progress"): None,
     ("GET", "/api/v1/training/exports/{table}"): None,
     ("GET", f"{OF_USER}/exports/log"): None,
+    ("GET", f"{OF_USER}/export"): None,
     ("POST", f"{OF_USER}/imports"): import_,
     ("GET", f"{OF_USER}/imports"): None,
     ("GET", f"{OF_USER}/imports/{{id}}"): None,

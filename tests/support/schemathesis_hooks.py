@@ -11,6 +11,7 @@ from web.openapi import REQUEST_HEADERS
 
 COMPLETED, DELETED, EXERCISE, SET, UNDONE, PLANNED = (UUID(f"0193f1a0-0000-7000-8000-00000000c00{n}") for n in range(6))
 GROUP, LEFT = "team", "club"  # of the test's user, who leaves the second
+ERASED = UUID("0193f1a0-0000-7000-8000-00000000e000")  # another user, who may be erased again and again
 
 LOG = f"{HEADER}2026-01-05 12:00:00,Legs,1h,Squat,1,100,5,0,0,,,\n".encode()
 
@@ -27,14 +28,12 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     if (own or _SLUG.fullmatch(slug)) and not slug.startswith("test-"):  # which another request made
         # One to which nothing refers, so that it can be deleted; the others stay.
         case.path_parameters["slug"] = "manna" if case.method == "DELETE" else "pistol-squat"
-    if 1 <= len((case.path_parameters or {}).get("version", "")) <= 200:
-        case.path_parameters["version"] = "1"
-    if 1 <= len((case.path_parameters or {}).get("name", "").strip()) <= 200:
-        case.path_parameters["name"] = "Row"
-    if 1 <= len((case.path_parameters or {}).get("group", "")) <= 200:
-        case.path_parameters["group"] = LEFT if case.method == "DELETE" else GROUP
-    if 1 <= len((case.path_parameters or {}).get("table", "")) <= 200:
-        case.path_parameters["table"] = "session_volume"
+    group = LEFT if case.method == "DELETE" else GROUP
+    for name, known in {"version": "1", "name": "Row", "group": group, "table": "session_volume"}.items():
+        if 1 <= len((case.path_parameters or {}).get(name, "").strip()) <= 200:
+            case.path_parameters[name] = known
+    if case.path.endswith(("/users/{userId}", "/erasure")):
+        case.path_parameters["userId"] = str(ERASED)
     if case.path.endswith("/imports/{id}") and _UUID.fullmatch(str((case.path_parameters or {}).get("id"))):
         case.path_parameters["id"] = str(UNDONE)  # which an undo changes nothing of
     if isinstance(case.body, dict) and isinstance(case.body.get("file"), bytes):

@@ -13,7 +13,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from runtime.web import REFUSAL, Limits, Runner
 from settings import Settings
 from storage.database import Database
+from web.limits import RateLimits
 from web.measures import Measures
+from web.request_log import RequestLog
 from web.routes import Route
 from web.server import setup
 from web.services import CatalogueCache, Services
@@ -61,18 +63,33 @@ async def serve(
     database: Database | None = None,
     watch: Watch | None = None,
     replica: Database | None = None,
+    limits: RateLimits | None = None,
+    requests: RequestLog | None = None,
 ) -> AsyncIterator[Client]:
-    """A client of a server with these routes. Without `database` PostgreSQL is away."""
+    """A client of a server with these routes. Without `database` PostgreSQL is away.
+
+    What `limits` and `requests` do beside the requests is the test's to start and stop.
+    """
     settings = settings or make_settings()
     own = Database(NOWHERE, pool_timeout=1.0) if database is None else None
     database = database or own
     assert database is not None
     watch = watch or Watch(database, lag_limit=settings.pipeline_lag)
-    services = Services(settings, database, CatalogueCache(database), watch, Measures(), lambda: None, replica)
+    services = Services(
+        settings,
+        database,
+        CatalogueCache(database),
+        watch,
+        Measures(),
+        lambda: None,
+        replica,
+        limits=limits,
+        requests=requests,
+    )
     app = web.Application(client_max_size=settings.max_body_bytes)
     app[REFUSAL] = setup(app, services, routes)
-    limits = Limits(settings.web_connections, settings.web_idle, settings.web_patience)
-    async with TestClient(_Server(app, limits)) as client:
+    bounds = Limits(settings.web_connections, settings.web_idle, settings.web_patience)
+    async with TestClient(_Server(app, bounds)) as client:
         yield client
     if own is not None:
         await own.close()

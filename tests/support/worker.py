@@ -30,6 +30,8 @@ def new_worker(folder: Path, *, urls: DatabaseUrls, bootstrap: str, idempotent: 
         "kafka_idempotent": idempotent,
         "jwt_secret": JWT_SECRET,
         "topic_partitions": PARTITIONS,
+        "rate_reads": 0,
+        "rate_writes": 0,
         **({"database_listen_url": urls.listen} if urls.listen else {}),
         **settings,
     }

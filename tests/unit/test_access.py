@@ -15,6 +15,7 @@ from tests.support.web import NOWHERE
 from web.api import ALL_ROUTES
 
 STATEMENTS = statements()
+_FORMS: list[tuple[Scope, bool]] = [("read", True), ("read", False), ("plan", True), ("plan", False)]
 
 
 def test_there_are_statements() -> None:
@@ -23,7 +24,7 @@ def test_there_are_statements() -> None:
 
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
-@pytest.mark.parametrize(("scope", "logged"), [("read", True), ("read", False), ("plan", True)])
+@pytest.mark.parametrize(("scope", "logged"), _FORMS)
 def test_a_guarded_statement_names_no_user_of_its_own(statement: str | Prepared, scope: Scope, logged: bool) -> None:
     sql = statement.sql if isinstance(statement, Prepared) else statement
     assert not re.search(r"\b(access|standing|admitted)\b", sql), "these names are the guard's"
@@ -39,16 +40,17 @@ def test_a_guarded_statement_names_no_user_of_its_own(statement: str | Prepared,
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
 def test_it_is_prepared_under_a_name_of_its_own_and_made_once(statement: str | Prepared) -> None:
-    made = guarded(statement, "plan")
-    assert guarded(statement, "plan") is made
+    assert guarded(statement, "plan") is guarded(statement, "plan")
     if isinstance(statement, Prepared):
-        assert isinstance(made, Prepared)
-        other = guarded(statement, "read")
-        assert isinstance(other, Prepared)
-        assert len({made.name, other.name, statement.name}) == 3
-        assert len(made.name.encode()) < 64  # beyond which PostgreSQL cuts names
-        assert "%(user_id)s" not in made.execute + made.plain
-        assert statement.types.items() <= made.types.items()
+        names = {statement.name}
+        for scope, logged in _FORMS:
+            made = guarded(statement, scope, logged=logged)
+            assert isinstance(made, Prepared)
+            names.add(made.name)
+            assert len(made.name.encode()) < 64  # beyond which PostgreSQL cuts names
+            assert "%(user_id)s" not in made.execute + made.plain
+            assert statement.types.items() <= made.types.items()
+        assert len(names) == 1 + len(_FORMS)
 
 
 def test_what_it_begins_with_makes_no_difference() -> None:

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from chaos.history import content_digest
 from chaos.load import Load
-from chaos.routes import COACHES_ROUTES, ROUTES
+from chaos.routes import COACHES_ROUTES, LEAVERS_ROUTES, ROUTES
 from chaos.routes.trainings import PATH, batch, body, create, creation
 from tests.support.load import until
 
@@ -158,6 +158,6 @@ async def test_every_route_is_taken_by_the_load(serve: Callable[[Handler], Await
     load = Load(lambda: [url], "1", rate=400.0)
     users += [user.id for user in load.users]
     async with load:
-        everything = {route.name for route in (*ROUTES, *COACHES_ROUTES)}
+        everything = {route.name for route in (*ROUTES, *COACHES_ROUTES, *LEAVERS_ROUTES)}
         await until(lambda: {call.kind for call in load.history} == everything, 20, "each route was taken")
-    assert {call.client for call in load.history} <= {"coach", *(f"c{number}" for number in range(6))}
+    assert {call.client for call in load.history} <= {"coach", "leaver", *(f"c{number}" for number in range(6))}

@@ -66,6 +66,7 @@ def test_every_command_has_its_function() -> None:
         ["import", "strong", "x", "--timezone", "Mars"],
         ["import", "undo", "x"],
         ["events", "--user", "me"],
+        ["requests", "--limit", "0"],
         ["token", "--days", "-1"],
         ["token", "--days", "many"],
     ],

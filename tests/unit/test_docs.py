@@ -3,24 +3,17 @@
 import re
 import shlex
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from aiohttp.web import Request
 from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
 from cli import parser
 from models.events import TrainingEvent
 from settings import Settings
-from storage.database import Database
-from tests.support.web import NOWHERE, make_settings
+from tests.support.measures import scrape
 from web import asyncapi
-from web.health import metrics
-from web.measures import Measures
-from web.routes import Call
-from web.services import CatalogueCache, Services
-from web.watch import AgentState, Backlog, RelayState, Trouble, Watch
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -65,30 +58,8 @@ def test_every_setting_is_told_with_its_default_and_bounds() -> None:
         assert field.description.lower() in line.lower()
 
 
-class Well(Watch):
-    """Needs no database."""
-
-    async def serving(self) -> list[Trouble]:
-        return []
-
-
 async def test_every_measure_is_told() -> None:
-    async def backlog() -> Backlog:
-        return Backlog()
-
-    database = Database(NOWHERE)
-    watch = Well(
-        database,
-        lag_limit=30,
-        relay=lambda: RelayState("leader", silent=0.1),
-        agents=lambda: [AgentState("volume", lag=0)],
-        backlog=backlog,
-    )
-    measures = Measures()
-    measures.request("GET", "/", 200, 0.1)
-    services = Services(make_settings(), database, CatalogueCache(database), watch, measures, lambda: None)
-    reply = await metrics(Call(services, cast("Request", None), "", {}, {}, None, None, None))
-    served = re.findall(r"^# TYPE (\w+) (\w+)$", reply.body.decode(), re.MULTILINE)
+    served = re.findall(r"^# TYPE (\w+) (\w+)$", await scrape(), re.MULTILINE)
     expected = {(f"`{name}`", kind) for name, kind in served if not name.endswith("_created")}
     assert len(expected) > 20
     told: set[Any] = {row for row in rows("", 2) if row[1] in {"gauge", "counter", "histogram"}}

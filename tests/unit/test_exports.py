@@ -1,22 +1,13 @@
 """The forms of exports, without a database."""
 
 import io
-import subprocess
-import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 from pyarrow import parquet
 
 from models.exports import Kind
 from models.parquet import ROW_GROUP, ParquetFile
-
-
-def test_a_worker_that_writes_no_parquet_does_not_load_what_writes_it() -> None:
-    src = Path(__file__).parents[2] / "src"
-    command = "import sys, web.api; sys.exit('pyarrow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", command], cwd=src, check=False).returncode == 0
 
 
 def test_a_line_of_csv_is_a_row_of_parquet() -> None:

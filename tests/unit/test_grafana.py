@@ -5,37 +5,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from aiohttp.web import Request
-from prometheus_client.parser import text_string_to_metric_families
 
-from storage.database import Database
-from tests.support.web import NOWHERE, make_settings
+from tests.support.measures import PROCESS, asked, exposed
 from web.api import ROUTES
-from web.health import metrics
-from web.measures import Measures
-from web.routes import Call
-from web.services import CatalogueCache, Services
-from web.watch import AgentState, Backlog, RelayState, Trouble, Watch
 
 FILE = Path(__file__).parents[2] / "deploy" / "grafana-dashboard.json"
 GRID = 24  # columns
-PROCESS = re.compile(r"process_\w+")  # Linux alone has them
-
-# What of an expression is no name of a metric: functions, words of PromQL, variables, labels, ranges and texts.
-_NOISE = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|\b(?:by|without|on|ignoring) *\([^)]*\)')
-_NAME = re.compile(r"\b[a-z_][a-z0-9_]*\b(?! *\()")
-_LABEL = re.compile(r"(\w+) *(?:=~|!~|!=|=)")
 _OF_GRAFANA = {"instance"}  # added by the scrape
-
-
-class Well(Watch):
-    """Needs no database."""
-
-    async def serving(self) -> list[Trouble]:
-        return []
 
 
 @pytest.fixture(scope="module")
@@ -46,28 +25,7 @@ def dashboard() -> dict[str, Any]:
 @pytest.fixture
 async def samples() -> dict[str, set[str]]:
     """Each name that a service exposes, with its labels."""
-
-    async def backlog() -> Backlog:
-        return Backlog()
-
-    database = Database(NOWHERE)
-    watch = Well(
-        database,
-        lag_limit=30,
-        relay=lambda: RelayState("leader", silent=0.1),
-        agents=lambda: [AgentState("volume", lag=0)],
-        backlog=backlog,
-    )
-    measures = Measures()
-    measures.request("GET", "/", 200, 0.1)
-    measures.broken("/", "client")
-    services = Services(make_settings(), database, CatalogueCache(database), watch, measures, lambda: None)
-    reply = await metrics(Call(services, cast("Request", None), "", {}, {}, None, None, None))
-    found: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(reply.body.decode()):
-        for sample in family.samples:
-            found.setdefault(sample.name, set()).update(sample.labels)
-    return found
+    return await exposed()
 
 
 def expressions(node: Any) -> Iterator[str]:
@@ -83,16 +41,14 @@ def expressions(node: Any) -> Iterator[str]:
 
 
 def test_only_what_exists_is_asked_for(dashboard: dict[str, Any], samples: dict[str, set[str]]) -> None:
-    asked: set[str] = set()
+    wanted: set[str] = set()
     for expression in expressions(dashboard):
-        names = set(_NAME.findall(_NOISE.sub(" ", expression)))
+        names, labels = asked(expression)
         assert names, expression
-        labels = {label for part in re.findall(r"\{([^}]*)\}", expression) for label in _LABEL.findall(part)}
-        groups = {name for part in re.findall(r"\bby *\(([^)]*)\)", expression) for name in re.findall(r"\w+", part)}
         known = set().union(_OF_GRAFANA, *(samples.get(name, set()) for name in names))
-        assert labels | groups <= known or any(map(PROCESS.fullmatch, names - set(samples))), expression
-        asked |= names
-    missing = {name for name in asked - set(samples) if not PROCESS.fullmatch(name)}
+        assert labels <= known or any(map(PROCESS.fullmatch, names - set(samples))), expression
+        wanted |= names
+    missing = {name for name in wanted - set(samples) if not PROCESS.fullmatch(name)}
     assert missing == set()
 
 

@@ -16,7 +16,8 @@ def test_the_router_places_the_columns_as_the_relay_does() -> None:
     router = "transforms.outbox"
     placement = values[f"{router}.table.fields.additional.placement"].split(",")
     placed = {header: column for column, kind, header in (each.split(":") for each in placement) if kind == "header"}
-    row = LogRow(7, "t", "user", "aggregate_id", "version", "event_id", "event_type", "created_at", "request_id", "{}")
+    names = ("aggregate_id", "version", "event_id", "event_type", "created_at", "request_id")
+    row = LogRow(7, "t", "user", *names, "{}", traceparent="traceparent")
     expected = {name: value.decode() for name, value in headers(row) if name not in CONSTANT}
     assert placed == expected | {"ce_logseq": "seq"}
     columns = {column.name for column in outbox.columns}

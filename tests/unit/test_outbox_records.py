@@ -14,6 +14,7 @@ from models.outbox import LogRow
 from outbox.records import headers, murmur2, partition_of, row_of
 from tests.support import log
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ROW = LogRow(
     seq=42,
     topic="training_events",
@@ -42,6 +43,8 @@ def test_headers_are_cloudevents_in_a_fixed_order() -> None:
         ("ce_requestid", "a-ünique-request".encode()),
     ]
     assert headers(ROW._replace(request_id=None)) == headers(ROW)[:-1]
+    traced = ROW._replace(traceparent=TRACE)
+    assert headers(traced) == [*headers(ROW), ("traceparent", TRACE.encode())]
 
 
 @given(st.binary(max_size=80))
@@ -64,7 +67,9 @@ def test_users_spread_over_the_partitions() -> None:
     assert min(counts) > 60
 
 
-def published(**changes: bytes | None) -> tuple[bytes, bytes, list[tuple[str, bytes | None]]]:
+def published(
+    traceparent: str | None = None, **changes: bytes | None
+) -> tuple[bytes, bytes, list[tuple[str, bytes | None]]]:
     """Key, value and headers of a valid event's record, with other headers where `changes` says so."""
     event: dict[str, Any] = log.event(user_id=UUID(int=1), training_id=UUID(int=2), request_id="r")
     row = LogRow(
@@ -78,16 +83,18 @@ def published(**changes: bytes | None) -> tuple[bytes, bytes, list[tuple[str, by
         orjson.loads(event["payload"])["timestamp"],
         event["request_id"],
         event["payload"],
+        traceparent=traceparent,
     )
     return row.user_id.encode(), row.payload.encode(), list((dict(headers(row)) | changes).items())
 
 
-def test_a_record_is_the_row_that_it_came_from() -> None:
-    key, value, names = published()
+@pytest.mark.parametrize("traceparent", [None, TRACE])
+def test_a_record_is_the_row_that_it_came_from(traceparent: str | None) -> None:
+    key, value, names = published(traceparent)
     row = row_of("training_events", key, value, names)
     assert row is not None
     assert headers(row) == names
-    assert (row.payload.encode(), row.user_id.encode(), row.seq) == (value, key, 7)
+    assert (row.payload.encode(), row.user_id.encode(), row.seq, row.traceparent) == (value, key, 7, traceparent)
     assert row_of("training_events", key, value, [*names, ("replay", b"x")]) == row
 
 

@@ -18,6 +18,8 @@ from models.events import (
     LoadBandEvent,
     PersonalRecordEvent,
     TrainingEvent,
+    UserErasedEvent,
+    UserEventType,
     WorkoutEvent,
     WorkoutEventType,
 )
@@ -26,7 +28,7 @@ from web.api import ALL_ROUTES, ROUTES
 
 DOCS = Path(__file__).parents[2] / "docs"
 SAMPLES = sorted((DOCS / "samples").glob("*.json"))
-TYPES = {str(type_) for type_ in (*EventType, *WorkoutEventType, *ExerciseEventType, *InsightEventType)}
+TYPES = {str(type_) for type_ in (*EventType, *UserEventType, *WorkoutEventType, *ExerciseEventType, *InsightEventType)}
 
 
 MODELS = {
@@ -35,6 +37,7 @@ MODELS = {
     "exercise": ExerciseEvent,
     "personal": PersonalRecordEvent,
     "load": LoadBandEvent,
+    "user": UserErasedEvent,
 }
 
 
@@ -112,7 +115,9 @@ def test_what_needs_a_token_says_so(rest: dict[str, Any]) -> None:
     for route in ROUTES:
         operation = rest["paths"][route.path][route.method.lower()]
         assert operation.get("security", rest["security"]) == ([{"bearer": []}] if route.auth else [])
-        assert ("401" in operation["responses"]) == route.auth
+        assert ("401" in operation["responses"]) == ("429" in operation["responses"]) == route.auth
+        for status, response in operation["responses"].items():
+            assert ("RateLimit" in response["headers"]) == (route.auth and status != "401")
 
 
 def test_every_body_has_an_example_that_is_valid(rest: dict[str, Any]) -> None:
@@ -133,7 +138,7 @@ def test_every_example_of_an_answer_is_valid() -> None:
 def test_every_type_of_event_is_described(events: dict[str, Any]) -> None:
     assert set(events["components"]["messages"]) == TYPES
     assert {name: set(channel["messages"]) for name, channel in events["channels"].items()} == {
-        "training_events": set(EventType),
+        "training_events": {*EventType, *UserEventType},
         "workout_events": set(WorkoutEventType),
         "exercise_events": set(ExerciseEventType),
         "training_insights": set(InsightEventType),

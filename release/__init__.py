@@ -1,0 +1,1 @@
+"""What a release consists of: a wheel, its sources, and a bill of materials."""
