@@ -6,7 +6,7 @@ Records come at least once, so the id of every event that counted is stored with
 of it changes nothing. The offsets are committed afterwards; what a crash leaves uncommitted comes again.
 
 A training whose payload says `hidden` is PLANNED, and its athlete must not learn of it: it counts for nothing here, and
-whoever shows trainings leaves it out.
+whoever shows trainings leaves it out. Of a user who was erased nothing is kept.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from contextlib import suppress
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
-TYPES = {"training_created", "training_updated", "training_deleted"}
+TYPES = {"training_created", "training_updated", "training_deleted", "user_erased"}
 TABLES = """
 CREATE TABLE IF NOT EXISTS seen (event_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS completed (user_id TEXT PRIMARY KEY, trainings INTEGER NOT NULL);
@@ -43,11 +43,14 @@ def apply(database: sqlite3.Connection, records: list[ConsumerRecord]) -> None:
     with database:  # one transaction
         for record in records:
             headers = dict(record.headers)
-            if headers.get("ce_type", b"").decode() not in TYPES:
+            type_, user_id = headers.get("ce_type", b"").decode(), record.key.decode()
+            if type_ not in TYPES:
                 continue  # a type of a later version
             new = database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (headers["ce_id"].decode(),)).rowcount
-            if new:
-                database.execute(COUNT, (record.key.decode(), change(json.loads(record.value))))
+            if new and type_ == "user_erased":
+                database.execute("DELETE FROM completed WHERE user_id = ?", (user_id,))
+            elif new:
+                database.execute(COUNT, (user_id, change(json.loads(record.value))))
 
 
 async def consume(bootstrap: str, path: str, topic: str = "training_events", group: str = "completed-example") -> None:

@@ -16,11 +16,13 @@ from outbox.relay import Relay
 from outbox.replay import replay
 from settings import Settings
 from storage.database import Database
+from storage.erasures import Erasures
 from storage.exercises import read_catalogue
 from storage.outbox import OutboxStore
 from tests.support.athletes import Athlete
 from tests.support.brokers import KafkaAddress
 from tests.support.databases import DatabaseUrls
+from tests.support.erasures import eraser
 from tests.support.load import until
 from tests.support.topic import read_topic
 from tests.support.worker import JWT_SECRET
@@ -103,3 +105,18 @@ async def test_copies_of_events_and_crashes_change_no_count(
         await until(lambda: len(query(path, seen)) == 12, 30, "the last event is seen")
         await asyncio.sleep(0.5)
     assert counts(path) == {str(athlete.user_id): 6}
+
+
+async def test_of_an_erased_user_no_count_is_kept(
+    settings: Settings, db: Database, athlete: Athlete, topic: str, tmp_path: Path
+) -> None:
+    path, other = tmp_path / "completed.sqlite", Athlete(db, await read_catalogue(db))
+    await athlete.create()
+    await other.create()
+    await publish(settings, db, topic)
+    await Erasures(db).begin(athlete.user_id)
+    await eraser(db).work_off()
+    await publish(settings, db, topic)
+    with running(settings.kafka_bootstrap, str(path), topic, f"test-{uuid4().hex}"):
+        await until(lambda: len(query(path, "SELECT event_id, 1 FROM seen")) == 3, 30, "the last event is seen")
+    assert counts(path) == {str(other.user_id): 1}
