@@ -23,7 +23,18 @@ from hypothesis import strategies as st
 import web.metrics
 from storage.database import Database
 from tests.support.databases import DatabaseUrls
-from tests.support.isolation import CATALOGUE, NAMES, OF_GROUP, OF_USER, ROUTES, TRAININGS, Asked, Secrets, World
+from tests.support.isolation import (
+    CATALOGUE,
+    NAMES,
+    OF_GROUP,
+    OF_USER,
+    ROUTES,
+    TRAININGS,
+    Answer,
+    Asked,
+    Secrets,
+    World,
+)
 from tests.support.isolation_requests import BODIES, date, new_movement, request, set_, workout
 from tests.support.reports import settle
 from tests.support.web import Client, serve
@@ -60,9 +71,13 @@ async def prepare(world: World) -> None:
     await accept(world)
     for name, group_name in zip(("ada", "bob"), world.groups, strict=True):
         user = world.by_name[name].user_id
-        secretly = first(world, user, "PLANNED") | {"group_external_id": group_name, "hidden": True}
-        plan = Asked(ROUTES["POST", f"{OF_USER}/trainings"], {"userId": str(user)}, body=secretly)
-        assert (await world.do("coach", plan)).status == 201
+        assert (await plan(world, user, group_name, hidden=True)).status == 201
+
+
+async def plan(world: World, user: UUID, group: str, **more: object) -> Answer:
+    """The coach plans something for an athlete."""
+    body = first(world, user, "PLANNED") | {"group_external_id": group} | more
+    return await world.do("coach", Asked(ROUTES["POST", f"{OF_USER}/trainings"], {"userId": str(user)}, body=body))
 
 
 async def accept(world: World) -> None:
@@ -150,7 +165,8 @@ async def test_nobody_sees_or_changes_what_is_not_theirs(
     for _ in range(ATTEMPTS):
         if left := idle(secrets):
             await accept(world)
-            # So that there is one to be changed or deleted.
+            # So that there is one of each to be changed or deleted.
+            await plan(world, world.by_name["ada"].user_id, world.groups[0])
             await world.do("ada", request(world, world.by_name["ada"], ROUTES["POST", f"{OF_USER}/own-exercises"]))
         for name, key in left:
             await world.do(name, request(world, world.by_name[name], ROUTES[key]))
