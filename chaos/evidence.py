@@ -1,7 +1,7 @@
 """What the judge looks at, read at rest: the whole log and topic, the derived tables and the tables of record."""
 
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ from models.exercises import Facts, is_of_implement
 from storage.archives import list_archives, read_rows
 from storage.database import Database
 from storage.volume_statements import COLUMNS, KEYS, READ
+from tests.support.erasures import found
 from tests.support.topic import Record, read_topic
 
 Row = Mapping[str, Any]
@@ -42,10 +43,6 @@ _SKIPPED = "SELECT o.event_id::text FROM outbox_quarantine q JOIN outbox o USING
 _ACCESSES = "SELECT user_id::text, coach_id::text, group_external_id, request_id, scope FROM access_log"
 _MEMBERSHIPS = "SELECT user_id::text, group_external_id, scopes FROM memberships WHERE revoked_at IS NULL"
 _ERASED = "SELECT unnest(erased(%s::uuid[]))::text"
-_TABLES = """
-SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('public', 'analytics') AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-"""
 _FACTS = "SELECT slug, revision, bw_fraction, category, family, difficulty, equipment FROM exercises"
 
 # The documents of the tables of record, as far as `content_digest` and `workout_digest` look at them.
@@ -244,6 +241,9 @@ async def gather(
     try:
         verification = await verify(database, archive_dir)
         archived = [_of_archive(row) async for row in _archived(database, archive_dir)]
+        gone = await database.all(_ERASED, [sorted(leavers)]) if leavers else []
+        erased = frozenset(user_id for (user_id,) in gone)
+        left = await _left(database, erased, archived)
     finally:
         await database.close()
     connection = psycopg2.connect(owner_url)
@@ -255,10 +255,9 @@ async def gather(
                 cursor.execute(sql, parameters or None)
                 return cursor.fetchall()
 
-            erased = frozenset(user_id for (user_id,) in ask(_ERASED, sorted(leavers))) if leavers else frozenset()
             return Evidence(
                 erased=erased,
-                left=_left(ask, erased, archived),
+                left=left,
                 log=_by_id([*ask(_LOG), *archived]),
                 records=records,
                 skipped=frozenset(event_id for (event_id,) in ask(_SKIPPED)),
@@ -309,19 +308,13 @@ def _of_archive(row: ArchivedRow) -> tuple[Any, ...]:
     return (*ids, row.version, row.request_id, row.payload, row.seq)
 
 
-def _left(
-    ask: Callable[..., list[tuple[Any, ...]]], erased: Collection[str], archived: Sequence[tuple[Any, ...]]
+async def _left(
+    database: Database, erased: Collection[str], archived: Sequence[tuple[Any, ...]]
 ) -> dict[str, frozenset[str]]:
-    left: dict[str, set[str]] = defaultdict(set)
-    for _, user_id, *_ in archived:
-        if user_id in erased:
-            left[user_id].add("an archive")
-    for (table,) in ask(_TABLES) if erased else ():
-        told = "" if table != "public.outbox" else "AND event_type <> 'user_erased'"
-        sql = f"SELECT DISTINCT u FROM {table} t, unnest(%s) u WHERE strpos(t::text, u) > 0 {told}"
-        for (user_id,) in ask(sql, sorted(erased)):
-            left[user_id].add(table)
-    return {user_id: frozenset(tables) for user_id, tables in left.items()}
+    in_files = {user_id for _, user_id, *_ in archived}
+    left = {user_id: frozenset(await found(database, user_id)) for user_id in erased}
+    left |= {user_id: left[user_id] | {"an archive"} for user_id in left.keys() & in_files}
+    return {user_id: tables for user_id, tables in left.items() if tables}
 
 
 def _by_id(rows: Sequence[tuple[Any, ...]]) -> dict[str, Logged]:

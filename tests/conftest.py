@@ -97,6 +97,14 @@ async def db(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
     await database.close()
 
 
+@pytest.fixture
+async def everything(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
+    """The database, for who may read all of it."""
+    database = Database(database_urls.admin)
+    yield database
+    await database.close()
+
+
 @pytest.fixture(scope="session")
 def broker(server_folder: Path) -> Iterator[KafkaAddress]:
     """A broker that tests share."""

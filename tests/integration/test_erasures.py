@@ -72,14 +72,6 @@ async def client(db: Database) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def everything(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
-    """The database, for who may read all of it."""
-    database = Database(database_urls.admin)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
 async def owner(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
     database = Database(database_urls.owner)
     yield database

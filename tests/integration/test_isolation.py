@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 
 import web.metrics
 from storage.database import Database
-from tests.support.databases import DatabaseUrls
 from tests.support.isolation import (
     CATALOGUE,
     NAMES,
@@ -129,14 +128,6 @@ async def client(db: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     monkeypatch.setattr(web.metrics, "PAUSES", ())  # what is asked for is mostly nobody's, and never comes
     async with serve(ALL_ROUTES, database=db) as client:
         yield client
-
-
-@pytest.fixture
-async def everything(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
-    """The database, for who may read all of it."""
-    database = Database(database_urls.admin)
-    yield database
-    await database.close()
 
 
 @settings(
