@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from chaos.history import Call
 from chaos.rules import Violation
@@ -9,7 +10,7 @@ from tests.support.topic import Record
 
 
 def unlike_the_request(
-    calls: Iterable[Call], erased: Collection[str], undone: Iterable[Call] = ()
+    calls: Iterable[Call], erased: AbstractSet[str], undone: Iterable[Call] = ()
 ) -> Iterator[Violation]:
     """I11: who was answered 2xx is erased, nobody is who did not ask, and then no write of theirs is answered 2xx.
 
