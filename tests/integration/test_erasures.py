@@ -434,6 +434,31 @@ async def test_what_was_under_way_when_it_began_is_waited_for(
             cursor.execute("INSERT INTO memberships VALUES (%s, 'team', '{read}')", [str(uuid4())])
 
 
+async def test_a_row_that_is_changed_meanwhile_is_not_passed_over(
+    client: Client, db: Database, everything: Database, database_urls: DatabaseUrls
+) -> None:
+    """Whoever changes a row of the user, and writes none, is not waited for by its transaction."""
+    user = Person(client)
+    await user.told("POST", TRAININGS, COMPLETED)
+    await VolumeFold(db, TOPIC).fold_log()
+    await erase(client, user)
+    erasures = Erasures(db, TOPIC, "me")
+    work = await erasures.claim()
+    assert work is not None
+    with closing(psycopg2.connect(database_urls.worker)) as other, other.cursor() as cursor:
+        cursor.execute("UPDATE analytics.users SET refolded = refolded WHERE user_id = %s", [str(user.user_id)])
+        sweeping = asyncio.create_task(erasures.step(work, 1000))
+
+        async def waits() -> bool:
+            return bool(await everything.all("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+
+        await until(waits, 10, "the sweep waits for the row")
+        other.commit()
+        assert await sweeping == (True, True, [])
+    assert await erasures.step(work, 1000) == (False, True, [])
+    assert set(await found(everything, user.user_id)) == {"erasures"}
+
+
 async def test_a_prepared_transaction_is_waited_for(client: Client, db: Database, database_urls: DatabaseUrls) -> None:
     user = Person(client)
     erasures = Erasures(db, TOPIC, "me")
