@@ -8,6 +8,7 @@ between has it computed once more. Computing from a day on gives what computing 
 import asyncio
 import datetime as dt
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -39,11 +40,12 @@ ROWS = 5000  # stored by one statement, and those of a user more at most
 MANY = 2000  # rows to compute, above which another thread does it: the loop has other work
 ALONE = 60.0  # seconds that PostgreSQL has for what a user alone asks for, once it was not done in the usual time
 SET_ASIDE = 300.0  # seconds, after which a user of whom nothing could be stored is tried again
-BACKLOG = 100  # events that the fold stores at once where it has a backlog
-QUIET = 0.1  # seconds without such a fold, after which it is taken to have none
+BACKLOG = 100  # events that the fold stores at once, or in about a second, where it has much to do
+QUIET = 1.0  # seconds in which what it has stored counts for less by e
+RETRY = 0.1  # seconds
 LOOK = 1.0  # seconds between two looks for marks of folds that told nobody here
-PATIENCE = 5.0  # seconds that a backlog of the fold is waited for at once, so that one computation serves many events
-SHARE = 0.15  # of the time that is taken while the fold has a backlog
+PATIENCE = 5.0  # seconds that a busy fold is waited for at once, so that one computation serves many events
+SHARE = 0.15  # of the time that is taken while the fold is busy
 LONG = dt.timedelta(seconds=30)  # that a user is marked, from when on the fold is not given way
 JUDGED_AT_ONCE = 1000  # users
 ACTOR = "training-service"
@@ -73,9 +75,9 @@ class InsightsFold(Fold):
         self._topic = topic
         self.announced: Callable[[], None] = lambda: None
         self._now = now
-        self._background = Background("load and records", self._work_off, look=LOOK, retry=QUIET)
+        self._background = Background("load and records", self._work_off, look=LOOK, retry=RETRY)
         self.start = self._background.start
-        self._backlog_at = float("-inf")
+        self._folded = 0.0, float("-inf")  # events, not more than a backlog, and when it was so many
         self._begun = (time.monotonic(), 0)  # what is done since the fold was last given way, and failures by then
         # Users of whom nothing could be stored: the mark by which that was tried, and until when it is not tried again.
         self._left: dict[UUID, tuple[str, float]] = {}
@@ -85,9 +87,8 @@ class InsightsFold(Fold):
         await self._background.stop()
 
     def folded(self, events: int) -> None:
-        """The fold has stored so many events: look for marks, at once unless it has a backlog."""
-        if events >= BACKLOG:
-            self._backlog_at = time.monotonic()
+        """The fold has stored so many events: look for marks, at once unless it has much to do."""
+        self._folded = min(self._lately() + events, BACKLOG), time.monotonic()
         self._background.wake()
 
     async def judge_days(self) -> None:
@@ -119,11 +120,16 @@ class InsightsFold(Fold):
     async def _settle(self) -> None:
         began = time.monotonic()
         while self._busy and time.monotonic() - began < PATIENCE:  # noqa: ASYNC110 - it is time that it waits for
-            await asyncio.sleep(QUIET / 2)
+            await asyncio.sleep(RETRY / 2)
+
+    def _lately(self) -> float:
+        """The events that the fold has stored, each of which counts for less and less; their rate where it is even."""
+        events, at = self._folded
+        return events * math.exp((at - time.monotonic()) / QUIET)
 
     @property
     def _busy(self) -> bool:
-        return time.monotonic() - self._backlog_at < QUIET
+        return self._lately() > 0.8 * BACKLOG  # until 0.2 s after a backlog
 
     async def _pass(self) -> tuple[int, int]:
         """Once over all marks, from a user on that another worker hardly begins with; returns how many were found, and
@@ -160,7 +166,7 @@ class InsightsFold(Fold):
                 return await _read(cursor, after, until, users=1, without=without, now=self._now())
 
     async def _give_way(self, done: Sequence[Stale]) -> None:
-        """While the fold has a backlog most of the time is its own, but for those who wait for long.
+        """While the fold is busy most of the time is its own, but for those who wait for long.
 
         What failed in between has waited already.
         """

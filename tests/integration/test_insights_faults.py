@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -98,6 +99,21 @@ async def test_what_failed_is_not_waited_for_once_more(
         waits.clear()
         await insights._give_way([])
         assert waits == [0.3]  # at most, however long the work took
+
+
+@pytest.mark.parametrize(("rate", "busy"), [(20, False), (200, True)])
+def test_many_small_folds_are_as_much_as_a_large_one(
+    db: Database, monkeypatch: pytest.MonkeyPatch, rate: int, *, busy: bool
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(agents.insights, "time", SimpleNamespace(monotonic=lambda: now))
+    insights = InsightsFold(db, INSIGHTS)
+    for number in range(3 * rate):
+        now = number / rate
+        insights.folded(1)
+    assert insights._busy is busy
+    now += 0.3
+    assert not insights._busy
 
 
 async def test_way_is_given_to_a_backlog_alone_and_not_by_who_waits_for_long(
