@@ -13,6 +13,7 @@ from uuid import UUID
 import psutil
 
 from agents.volume import PART, VolumeFold
+from analytics.volume import METHOD_VERSION
 from bench.material import get, post, run
 from bench.relay import Memory, drain
 from bench.results import Measurement, Target
@@ -116,8 +117,10 @@ FROM made, LATERAL (VALUES (first_set, 1, 100, 5), (second_set, 2, 110, 3)) s(id
 INSERT INTO analytics.users SELECT DISTINCT user_id FROM folded ON CONFLICT DO NOTHING;
 INSERT INTO analytics.folded_trainings (user_id, training_id, version, deleted, counted, day, date, timezone, sets,
     reps, hard_sets, external_load_kg, system_load_sets, hold_seconds, time_under_tension_seconds, duration_seconds,
-    updated_at, source_seq)
-SELECT user_id, id, 1, false, true, day, day + time '17:00', 'UTC', 2, 8, 2, 830, 0, 0, 0, 3600, at, seq FROM folded;
+    updated_at, source_seq, method)
+SELECT user_id, id, 1, false, true, day, day + time '17:00', 'UTC', 2, 8, 2, 830, 0, 0, 0, 3600, at, seq,
+       {METHOD_VERSION}
+FROM folded;
 INSERT INTO analytics.exercise_volume (user_id, training_id, position, day, name, sets, reps, hard_sets,
     external_load_kg, system_load_sets, hold_seconds, time_under_tension_seconds, max_weight_kg, updated_at,
     source_seq)
@@ -127,7 +130,10 @@ INSERT INTO analytics.daily_volume (user_id, day, sessions, sets, reps, hard_set
 SELECT user_id, day, 1, 2, 8, 2, 830, 0, 0, 0, 3600, at, seq FROM folded
 """
 _SETTLE = "VACUUM ANALYZE; CHECKPOINT"
-_FOLDED = "UPDATE analytics.fold_state SET folded_seq = (SELECT max(seq) FROM outbox), generation = 1"
+# By the present rules: a worker would compute all of it anew meanwhile.
+_FOLDED = f"""
+UPDATE analytics.fold_state
+SET folded_seq = (SELECT max(seq) FROM outbox), generation = 1, method = {METHOD_VERSION}"""
 # Events of more trainings of the users that there are, each on a day of its own.
 _MORE = f"{_MADE.format(user='n %% %(users)s', day=_DAY.format(_DAYS))}; {_LOG}"
 

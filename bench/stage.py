@@ -102,12 +102,15 @@ def _make_owner(url: str) -> None:
 
 
 async def settled(urls: DatabaseUrls) -> None:
-    """Return when everything that was written is published and folded. Raises TimeoutError."""
+    """Return when everything that was written is published and folded, and what follows from it is computed: nothing is
+    left to do that would slow down what is measured next. Raises TimeoutError."""
     database = Database(urls.worker, pool_size=2)
     try:
         async with asyncio.timeout(_QUIET):
-            # Other processes do it: there is nothing here to be told by.
-            while (await status(database)).depth or (await read_freshness(database)).behind:  # noqa: ASYNC110
+            while True:  # other processes do it: there is nothing here to be told by
+                fresh = await read_freshness(database)
+                if not ((await status(database)).depth or fresh.behind or fresh.stale_users):
+                    break
                 await asyncio.sleep(0.2)
     finally:
         await database.close()
