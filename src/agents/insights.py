@@ -35,7 +35,7 @@ from storage.insights import Written, mark_days, read_stale, write, write_into
 from storage.volume_statements import SCHEMA
 
 USERS = 10  # whose days are read by one statement
-TRAININGS = 2000  # read by one statement, and those of a user more at most
+TRAININGS = 500  # read by one statement, and those of a user more at most: some megabytes
 ROWS = 5000  # stored by one statement, and those of a user more at most
 MANY = 2000  # rows to compute, above which another thread does it: the loop has other work
 ALONE = 60.0  # seconds that PostgreSQL has for what a user alone asks for, once it was not done in the usual time
