@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Of the integration tests those of storage and relay, which hold behind a pooler too.
 POOLED := trainings_storage outbox_store outbox_relay outbox_service volume fold_state
 # Those that are run on hash partitions too, but for their long stories: every kind of write to the tables of users.
-PARTITIONED := trainings_storage workouts_storage own_exercises volume naming insights imports erasures
+PARTITIONED := trainings_storage workouts_storage documents own_exercises volume naming insights imports erasures
 
 .PHONY: help run test test-kafka test-debian lint lock audit bench chaos upgrade-drill restore-drill release clean
 

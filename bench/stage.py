@@ -50,6 +50,8 @@ class Stage:
             "events_topic": f"bench_{own}",
             "workout_events_topic": f"bench_{own}_workouts",
             "exercise_events_topic": f"bench_{own}_exercises",
+            "phase_events_topic": f"bench_{own}_phases",
+            "readiness_events_topic": f"bench_{own}_readiness",
             "insights_topic": f"bench_{own}_insights",
         }
         values = {**topics, "consumer_group": f"bench_{own}", **more}
@@ -65,7 +67,7 @@ class Stage:
 
     def worker(self, urls: DatabaseUrls, settings: Settings, **more: object) -> Worker:
         """A worker with those settings, not started; `more` are settings that differ."""
-        topics = {"events_topic", "workout_events_topic", "exercise_events_topic", "insights_topic"}
+        topics = {name for name in Settings.model_fields if name.endswith("_topic")}
         values = settings.model_dump(include=topics | {"consumer_group", "topic_partitions", "relay_enabled"})
         return new_worker(
             self.folder, urls=urls, bootstrap=self.broker.bootstrap, idempotent=True, **{**values, **more}

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,12 +33,22 @@ class User:
     """Trainings."""
     own: set[str] = field(default_factory=set)
     """Slugs of own exercises."""
+    kept: dict[Type, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """Versions of phases, goals and all else that is kept as it is said."""
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What was said last of something, by its address."""
     group: str = ""
     """Theirs, as an athlete or as its coach."""
 
+    def versions(self, type_: Type) -> dict[str, int]:
+        """Of all of this type that is there, by id."""
+        if type_ == "training":
+            return self.trainings
+        return self.workouts if type_ == "workout" else self.kept[type_]
+
     def told(self, type_: Type, id_: str, version: int) -> None:
         """Note the version of what is there."""
-        known = self.trainings if type_ == "training" else self.workouts
+        known = self.versions(type_)
         known[id_] = max(version, known.get(id_, 0))
 
 

@@ -16,19 +16,33 @@ from agents.volume_audit import Verification, verify
 from analytics.volume import Movements
 from chaos.by_record import BY_RECORD
 from chaos.history import (
+    SAID,
     Aggregate,
     Type,
     content_digest,
     naming_digest,
     own_digest,
+    said_digest,
     set_digest,
     workout_digest,
 )
 from models.archives import ArchivedRow
-from models.events import ExerciseEvent, LoadBandEvent, PersonalRecordEvent, TrainingEvent, WorkoutEvent
+from models.events import (
+    AdviceEvent,
+    CheckInEvent,
+    ExerciseEvent,
+    FormAnalysisEvent,
+    GoalEvent,
+    LoadBandEvent,
+    PersonalRecordEvent,
+    PhaseEvent,
+    TrainingEvent,
+    WorkoutEvent,
+)
 from models.exercises import Facts, is_of_implement
 from storage.archives import list_archives, read_rows
 from storage.database import Database
+from storage.documents import KINDS, Kind
 from storage.volume_statements import COLUMNS, KEYS, READ
 from tests.support.erasures import found
 from tests.support.topic import Record, read_topic
@@ -41,12 +55,18 @@ SELECT event_id::text, user_id::text, aggregate_type, aggregate_id::text, versio
 """
 _SKIPPED = "SELECT o.event_id::text FROM outbox_quarantine q JOIN outbox o USING (seq) WHERE q.state = 'skipped'"
 _ACCESSES = "SELECT user_id::text, coach_id::text, group_external_id, request_id, scope FROM access_log"
+_PLANNED = "SELECT user_id::text, phase_id::text, training_id::text FROM phase_trainings"
 _MEMBERSHIPS = "SELECT user_id::text, group_external_id, scopes FROM memberships WHERE revoked_at IS NULL"
 _ERASED = "SELECT unnest(erased(%s::uuid[]))::text"
 _FACTS = "SELECT slug, revision, bw_fraction, category, family, difficulty, equipment FROM exercises"
 
+
+def _columns(kind: Kind) -> str:
+    return ", ".join(f"'{name}', {name}" for name in kind.columns)
+
+
 # The documents of the tables of record, as far as `content_digest` and `workout_digest` look at them.
-_RECORDS: Mapping[Type, str] = {
+_RECORDS: Mapping[str, str] = {
     "training": """
 SELECT t.user_id::text, t.id::text, t.version, t.deleted_at IS NOT NULL, row_to_json(d)
 FROM trainings t, LATERAL (
@@ -76,9 +96,29 @@ SELECT n.user_id::text, n.user_id::text, n.version, false, json_build_object('na
     FROM exercise_aliases a WHERE a.user_id = n.user_id), '{}'))
 FROM exercise_namings n
 """,
+    # What is kept as clients say it: whole, beside the columns that statements select by.
+    **{
+        kind.noun: f"""
+SELECT user_id::text, id::text, version, deleted_at IS NOT NULL,
+       json_build_object('content', content, 'columns', json_build_object({_columns(kind)}))
+FROM {kind.table}
+"""
+        for kind in KINDS
+    },
 }
 
-Event = TrainingEvent | WorkoutEvent | ExerciseEvent | PersonalRecordEvent | LoadBandEvent
+Event = (
+    TrainingEvent
+    | WorkoutEvent
+    | ExerciseEvent
+    | PersonalRecordEvent
+    | LoadBandEvent
+    | PhaseEvent
+    | GoalEvent
+    | AdviceEvent
+    | CheckInEvent
+    | FormAnalysisEvent
+)
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _TYPES: Mapping[type[Event], Type] = {
     TrainingEvent: "training",
@@ -86,6 +126,11 @@ _TYPES: Mapping[type[Event], Type] = {
     ExerciseEvent: "exercise",
     PersonalRecordEvent: "insight",
     LoadBandEvent: "insight",
+    PhaseEvent: "phase",
+    GoalEvent: "goal",
+    AdviceEvent: "advice",
+    CheckInEvent: "check_in",
+    FormAnalysisEvent: "form_analysis",
 }
 
 
@@ -109,7 +154,13 @@ class Logged:
     @property
     def deletes(self) -> bool:
         """Whether nothing is left of the aggregate after the change."""
-        return self.event["event_type"] in ("training_deleted", "workout_deleted")
+        return bool(self.event["event_type"].endswith("_deleted")) and self.aggregate.type != "exercise"
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """What was said: the payload without what names the aggregate."""
+        names = {f"{self.aggregate.type}_id", "user_id", "version"}
+        return {name: value for name, value in self.event["payload"].items() if name not in names}
 
     @cached_property
     def digests(self) -> frozenset[str]:
@@ -120,14 +171,16 @@ class Logged:
             names = {naming_digest(name, movement) for name in said["names"]}
             return frozenset(names | ({own_digest(movement)} if movement else set()))
         whole = document_digest(self.aggregate.type, said)
-        if self.aggregate.type == "workout":
+        if self.aggregate.type != "training":
             return frozenset({whole})
         sets = (set_ for exercise in said["exercises"] for set_ in exercise["sets"])
         return frozenset({whole, *(set_digest(set_["id"], set_) for set_ in sets)})
 
 
 def document_digest(type_: str, document: Mapping[str, Any]) -> str:
-    """The digest of a training or workout."""
+    """The digest of whatever has one."""
+    if type_ in SAID:
+        return said_digest(type_, document)
     return workout_digest(document) if type_ == "workout" else content_digest(document)
 
 
@@ -137,6 +190,14 @@ class Stored(NamedTuple):
     version: int
     deleted: bool
     document: Mapping[str, Any]
+
+
+class Planned(NamedTuple):
+    """That a phase planned a training."""
+
+    user_id: str
+    phase_id: str
+    training_id: str
 
 
 class Access(NamedTuple):
@@ -210,6 +271,7 @@ class Evidence:
     """What was run for coaches."""
     memberships: Mapping[Aggregate, frozenset[str]] = field(default_factory=dict)
     """The scopes of those that stand."""
+    planned: frozenset[Planned] = frozenset()
     tables: Mapping[str, Rows] = field(default_factory=dict)
     """The derived tables."""
     movements: Movements = field(default_factory=dict)
@@ -266,6 +328,7 @@ async def gather(
                     for type_, sql in _RECORDS.items()
                     for user_id, id_, *row in ask(sql)
                 },
+                planned=frozenset(Planned(*row) for row in ask(_PLANNED)),
                 accesses=frozenset(Access(*row) for row in ask(_ACCESSES)),
                 memberships={
                     Aggregate("membership", user_id, group): frozenset(scopes)

@@ -9,7 +9,19 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-Type = Literal["training", "workout", "exercise", "insight", "membership", "user"]
+Type = Literal[
+    "training",
+    "workout",
+    "exercise",
+    "insight",
+    "phase",
+    "goal",
+    "check_in",
+    "advice",
+    "form_analysis",
+    "membership",
+    "user",
+]
 Kind = Literal[
     "create",
     "correct",
@@ -38,6 +50,17 @@ Kind = Literal[
     "coach-plan",
     "group-workout",
     "group-training",
+    "phase-create",
+    "phase-move",
+    "phase-delete",
+    "goal-create",
+    "goal-change",
+    "goal-delete",
+    "check-in-set",
+    "check-in-delete",
+    "advice-accept",
+    "advice-undo",
+    "form-analysis-add",
     "erase",
 ]
 Outcome = Literal["ok", "failed", "unknown"]
@@ -47,10 +70,15 @@ CREATIONS: frozenset[Kind] = frozenset(
     {
         *("create", "import", "session", "batch", "plan", "workout-create"),
         *("coach-create", "coach-plan", "group-workout", "group-training"),
+        *("phase-create", "goal-create", "advice-accept", "form-analysis-add"),
     }
 )
 # Trainings made from workouts.
 PLANS: frozenset[Kind] = frozenset({"plan", "coach-plan", "group-training"})
+# What changes trainings beside its own aggregate, in one transaction; no client names them.
+CARRIERS: frozenset[Kind] = frozenset({"phase-create", "phase-move", "phase-delete", "advice-accept", "advice-undo"})
+# Whose events are on the topic of another type.
+SHARED_TOPICS: Mapping[str, Type] = {"goal": "phase", "advice": "phase", "form_analysis": "insight"}
 
 
 class Aggregate(NamedTuple):
@@ -250,10 +278,27 @@ def workout_digest(document: Mapping[str, Any]) -> str:
                 for name in ("name", "exercise", "superset", "sets", "reps", "rest", "tempo", "notes")
             ),
             *(_number(exercise.get(name)) for name in ("weight", "rpe", "hold_seconds")),
+            _plain(exercise.get("progression")),
         ]
         for exercise in document.get("exercises", ())
     ]
     return _digest(*(document.get(name) for name in ("name", "notes", "group_external_id")), exercises)
+
+
+# Of the documents that are kept as clients say them, what of it is compared.
+SAID: Mapping[str, tuple[str, ...]] = {
+    "phase": ("name", "kind", "first", "last", "timezone", "deload", "notes", "schedule"),
+    "goal": ("name", "metric", "movement", "target", "start_day", "due", "notes"),
+    "check_in": ("sleep", "fatigue", "stress", "soreness", "bodyweight_kg", "resting_heart_rate", "notes"),
+    "form_analysis": ("video_id", "analyser", "scores", "remarks"),
+}
+# All that is kept as it is said: what a client says not a word of, too.
+KEPT: tuple[str, ...] = (*SAID, "advice")
+
+
+def said_digest(type_: str, document: Mapping[str, Any]) -> str:
+    """SHA-256 of what a client says of a phase, a goal, a check-in or a form analysis: as `content_digest` does."""
+    return _digest(*(_plain(document.get(name)) for name in SAID[type_]))
 
 
 def own_digest(document: Mapping[str, Any]) -> str:
@@ -267,6 +312,15 @@ def own_digest(document: Mapping[str, Any]) -> str:
 def naming_digest(name: str, movement: Mapping[str, Any] | None) -> str:
     """SHA-256 of what a name, folded, means from now on: the movement's `slug`, and whether it is the user's `own`."""
     return _digest(name, movement and [movement["slug"], movement["own"]])
+
+
+def _plain(value: Any) -> Any:
+    """The value with all its numbers alike, and without the members that say nothing."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _set(document: Mapping[str, Any]) -> list[float | None]:

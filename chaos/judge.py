@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaos.evidence import Evidence, Logged, gather
-from chaos.history import Call, Facts, History, Type
+from chaos.history import SHARED_TOPICS, Aggregate, Call, Facts, History, Type
 from chaos.rules import Violation
 from chaos.rules.answers import (
     broken_answers,
@@ -28,6 +28,7 @@ from chaos.rules.coaches import (
 )
 from chaos.rules.erasures import key_of, left_behind, unlike_the_last_word, unlike_the_request
 from chaos.rules.measures import bad_stops, slow_recoveries, unbounded
+from chaos.rules.periodisation import unlike_the_advice, unlike_the_phase
 from chaos.rules.tables import unlike_the_events, unlike_the_record
 from chaos.rules.topics import Topic, differing_copies, disorder, lost, phantoms, too_many_copies
 from tests.support.topic import Record
@@ -35,12 +36,12 @@ from tests.support.topic import Record
 INVARIANTS = {
     "I1": "no lost event: every committed change has at least one record",
     "I2": "no phantom: every record is of a committed row of the log",
-    "I3": "order: per training, workout and user's names the first occurrences have versions 1, 2, 3 …",
+    "I3": "order: per training, workout, phase … and user's names the first occurrences have versions 1, 2, 3 …",
     "I4": "copies of an event are equal to the byte, one batch a crash at most",
     "I5": "after a fault heals, lag returns to 0 within 10 s",
     "I6": "the derived tables are the fold of the events, row by row",
     "I7": "the derived tables are what the tables of record say",
-    "I8": "one Idempotency-Key, one training, workout or name, one event",
+    "I8": "one Idempotency-Key, one training, workout, phase …, one event of it",
     "I9": "no lost update under If-Match",
     "I10": "memory, connections and what waits in the outbox are bounded",
     "I11": "never a 2xx for an uncommitted write, nor a write behind a 4xx",
@@ -94,11 +95,11 @@ def decide(evidence: Evidence, history: History, facts: Facts) -> Verdict:
     changes = [call for call in settled if call.type == "membership"]
     changes += [replace(call, outcome="unknown") for call in undone if call.type == "membership"]
     evidence = _without(evidence, erased)
-    types = dict.fromkeys([*evidence.records, *(row.aggregate.type for row in evidence.log.values())])
+    types = dict.fromkeys([*evidence.records, *(_topic_of(row.aggregate) for row in evidence.log.values())])
     topics = {type_: Topic.of(evidence.records.get(type_, ())) for type_ in types}
     violations = [*erasures, *too_many_copies(list(topics.values()), facts)]
     for type_, topic in topics.items():
-        log = {event_id: row for event_id, row in evidence.log.items() if row.aggregate.type == type_}
+        log = {event_id: row for event_id, row in evidence.log.items() if _topic_of(row.aggregate) == type_}
         poison = facts.poison if type_ == "training" else 0
         violations += [
             *lost(log, topic, evidence.skipped),
@@ -110,7 +111,7 @@ def decide(evidence: Evidence, history: History, facts: Facts) -> Verdict:
         seen
         for type_, topic in topics.items()
         for seen in topic.seen
-        if seen.aggregate.type == type_ and (seen.event_id in evidence.log or seen.request_id not in tail)
+        if _topic_of(seen.aggregate) == type_ and (seen.event_id in evidence.log or seen.request_id not in tail)
     ]
     # What follows from trainings was asked for by nobody, and no table of record has it.
     asked = {event_id: row for event_id, row in evidence.log.items() if row.aggregate.type != "insight"}
@@ -125,6 +126,8 @@ def decide(evidence: Evidence, history: History, facts: Facts) -> Verdict:
         *unasked_writes(history, asked),
         *unlike_the_log(asked, evidence.stored),
         *unlike_the_plan(calls, asked),
+        *unlike_the_phase(calls, asked, evidence.planned, went_back=bool(facts.rewinds)),
+        *unlike_the_advice(asked, went_back=bool(facts.rewinds)),
         *writes_without_leave(calls, changes, asked),
         *unlike_the_coachs(calls, asked),
         *unlogged_accesses(calls, asked, evidence.accesses),
@@ -156,6 +159,11 @@ def compare(log: Mapping[str, Logged], records: Sequence[Record]) -> Verdict:
     topic = Topic.of(records)
     violations = [*lost(log, topic), *phantoms(log, topic), *disorder(topic), *differing_copies(log, topic)]
     return Verdict(tuple(violations), len(topic.copies), topic.duplicates)
+
+
+def _topic_of(aggregate: Aggregate) -> str:
+    """Which topic its events are for, by the type that the topic is named after here."""
+    return SHARED_TOPICS.get(aggregate.type, aggregate.type)
 
 
 def _undone(call: Call, facts: Facts) -> bool:

@@ -139,12 +139,14 @@ class Stack:
 
     @property
     def topics(self) -> dict[Type, str]:
-        """All topics, by the type of the aggregates whose events they are for."""
+        """All topics, by the type of the aggregates whose events they are for; others share them."""
         return {
             "training": self.topic,
             "workout": f"{self.topic}_workouts",
             "exercise": f"{self.topic}_exercises",
             "insight": f"{self.topic}_insights",
+            "phase": f"{self.topic}_phases",
+            "check_in": f"{self.topic}_readiness",
         }
 
     @property
@@ -177,6 +179,8 @@ class Stack:
                 "workout_events_topic": self.topics["workout"],
                 "exercise_events_topic": self.topics["exercise"],
                 "insights_topic": self.topics["insight"],
+                "phase_events_topic": self.topics["phase"],
+                "readiness_events_topic": self.topics["check_in"],
                 "topic_partitions": PARTITIONS,
                 "pool_size": POOL_SIZE,
                 "relay_batch": BATCH,

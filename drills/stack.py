@@ -37,6 +37,8 @@ class Stack:
             "events_topic": name,
             "workout_events_topic": f"{name}_workouts",
             "exercise_events_topic": f"{name}_exercises",
+            "phase_events_topic": f"{name}_phases",
+            "readiness_events_topic": f"{name}_readiness",
             "insights_topic": f"{name}_insights",
         }
         self._folder = folder

@@ -86,8 +86,19 @@ class Settings(BaseSettings):
     insights_topic: str = Field(
         default="training_insights",
         pattern=r"^[A-Za-z0-9._-]{1,200}$",
-        description="topic of what follows from trainings: personal records, changes of load",
+        description="topic of what follows from trainings: personal records, changes of load, form analyses",
     )
+    phase_events_topic: str = Field(
+        default="phase_events",
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="topic of the events of phases, goals and accepted advice",
+    )
+    readiness_events_topic: str = Field(
+        default="readiness_events",
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="topic of the events of check-ins: health data, to be read by few",
+    )
+
     topic_partitions: int = Field(default=8, ge=1, le=1000, description="partitions that every topic is made with")
     topic_replication: int = Field(default=1, ge=1, le=10, description="replicas of each partition")
     topic_retention_days: float = Field(
@@ -257,6 +268,18 @@ class Settings(BaseSettings):
         if self.jwt_secret is not None and len(self.jwt_secret.get_secret_value().encode()) < 32:
             raise ValueError("TRAINING_JWT_SECRET needs 32 bytes at least (RFC 7518, 3.2)")
         return self
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every topic that events go to: trainings, what they are made from, and what follows from them."""
+        return (
+            self.events_topic,
+            self.workout_events_topic,
+            self.exercise_events_topic,
+            self.phase_events_topic,
+            self.readiness_events_topic,
+            self.insights_topic,
+        )
 
     @property
     def worker_url(self) -> str:

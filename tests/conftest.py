@@ -157,6 +157,8 @@ def start_worker(tmp_path: Path, database_urls: DatabaseUrls, broker: KafkaAddre
         "events_topic": f"test_{own}",
         "workout_events_topic": f"test_{own}_workouts",
         "exercise_events_topic": f"test_{own}_exercises",
+        "phase_events_topic": f"test_{own}_phases",
+        "readiness_events_topic": f"test_{own}_readiness",
         "insights_topic": f"test_{own}_insights",
     }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chaos.client import Client
 from chaos.history import Kind
-from chaos.routes import coaches, erasures, exercises, trainings, workouts
+from chaos.routes import coaches, erasures, exercises, periodisation, trainings, workouts
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,17 @@ ROUTES = (
     Route("accept", 2, coaches.accept),
     Route("restrict", 1, coaches.restrict),
     Route("revoke", 1, coaches.revoke),
+    Route("phase-create", 1, periodisation.create_phase),
+    Route("phase-move", 2, periodisation.move_phase),
+    Route("phase-delete", 1, periodisation.delete_phase),
+    Route("goal-create", 1, periodisation.create_goal),
+    Route("goal-change", 1, periodisation.change_goal),
+    Route("goal-delete", 1, periodisation.delete_goal),
+    Route("check-in-set", 3, periodisation.set_check_in),
+    Route("check-in-delete", 1, periodisation.delete_check_in),
+    Route("advice-accept", 2, periodisation.accept),
+    Route("advice-undo", 1, periodisation.undo),
+    Route("form-analysis-add", 1, periodisation.analyse),
 )
 LEAVERS_ROUTES = (
     *(route for route in ROUTES if route.run.__module__ != coaches.__name__),

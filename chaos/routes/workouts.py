@@ -78,6 +78,7 @@ def _exercise(chance: random.Random, name: str) -> dict[str, Any]:
     low = chance.randint(1, 10)
     aims: tuple[dict[str, Any], ...] = (
         {"reps": low, "weight": 2.5 * chance.randint(0, 20)},
+        {"reps": low, "weight": 40, "progression": {"kind": "linear", "increment": 2.5, "successes": 1}},
         {"reps": {"min": low, "max": low + 2}, "rest": 120, "tempo": "3-0-1-0"},
         {"hold_seconds": 30, "rpe": 8.5, "notes": "Breathe."},
     )

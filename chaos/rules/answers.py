@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chaos.evidence import Logged, Stored, document_digest
-from chaos.history import PLANS, Aggregate, Call
+from chaos.history import CARRIERS, KEPT, PLANS, Aggregate, Call
 from chaos.rules import Violation, listed
 
 
@@ -89,7 +89,7 @@ def unasked_writes(calls: Iterable[Call], log: Mapping[str, Logged]) -> Iterator
     rows = rows_by_request(log)
     asked: dict[str, set[Aggregate | None]] = defaultdict(set)
     for call in calls:
-        if call.outcome == "failed" and rows_of(call, rows):
+        if call.outcome == "failed" and (rows_of(call, rows) if call.several else rows.get(call.request_id)):
             yield Violation("I11", f"{call.request_id} was answered {call.status}, but is in the log")
         if call.several:
             asked[call.request_id].add(call.aggregate)
@@ -132,6 +132,9 @@ def _same(type_: str, stored: Stored, rows: Sequence[Logged]) -> bool:
                     revision = None if movement["own"] else movement["revision"]
                     names[name] = [movement["slug"], movement["own"], revision]
         return bool(names == stored.document["names"])
+    if type_ in KEPT:
+        content, columns = stored.document["content"], stored.document["columns"]
+        return bool(content == rows[-1].content and all(columns[name] == content.get(name) for name in columns))
     if rows[-1].deletes:  # a training keeps its exercises: it may be restored
         return type_ == "training" or not stored.document["exercises"]
     return document_digest(type_, stored.document) == document_digest(type_, rows[-1].event["payload"])
@@ -164,8 +167,10 @@ def _is_one(call: Call) -> bool:
 
 
 def rows_of(call: Call, rows: Mapping[str, Sequence[Logged]]) -> Sequence[Logged]:
-    """What the call wrote; of a request that wrote several, its own."""
+    """What the call wrote of what it asked for; of a request that wrote several, its own."""
     found = rows.get(call.request_id, ())
+    if call.kind in CARRIERS:
+        return [row for row in found if row.aggregate.type == call.type and call.id in (None, row.aggregate.id)]
     if not call.several or call.aggregate is None:
         return found
     return [row for row in found if row.aggregate == call.aggregate]

@@ -30,12 +30,7 @@ def events(args: argparse.Namespace) -> int:
 
 
 async def _follow(settings: Settings, access: KafkaAccess, args: argparse.Namespace) -> None:
-    topics = (
-        settings.events_topic,
-        settings.workout_events_topic,
-        settings.exercise_events_topic,
-        settings.insights_topic,
-    )
+    topics = settings.topics
     await _wait_for_topics(settings, access, topics)
     # Without a group: whoever watches takes no partition from an agent and leaves no offsets behind.
     consumer = AIOKafkaConsumer(

@@ -1,12 +1,9 @@
 """Planned against actual: what `analytics.adherence` makes of a training, and what clients read of it."""
 
-from typing import Annotated
+from pydantic import BaseModel, ConfigDict
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from models.fields import Proportion
 from models.sets import RepRangeDocument
-
-Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
 class ExerciseAdherence(BaseModel):
@@ -36,7 +33,7 @@ class ExerciseAdherence(BaseModel):
     """It was planned, and no set of it was done."""
     additional: bool
     """It was not planned, and a set of it was done."""
-    adherence: Ratio | None = None
+    adherence: Proportion | None = None
     """`sets_in_target` / `sets_planned`; absent where nothing was planned."""
 
 
@@ -47,7 +44,7 @@ class Adherence(BaseModel):
 
     method: str
     """What `adherence` is, in words."""
-    adherence: Ratio | None = None
+    adherence: Proportion | None = None
     """Absent where nothing was planned."""
     sets_planned: int
     sets_done: int

@@ -4,7 +4,9 @@ TrainingServiceError
 ├── NotFound                     404
 ├── Conflict                     409
 │   ├── StatusConflict           409  a training never goes backwards
-│   └── IdentityConflict         409  the id or source_id is another's
+│   ├── IdentityConflict         409  the id or source_id is another's
+│   ├── AdviceGone               409  the advice is not given any more
+│   └── PlanChanged              409  a training was changed or begun since
 ├── CursorExpired                410
 ├── UserErased                   410
 ├── PreconditionFailed           412
@@ -37,6 +39,14 @@ class StatusConflict(Conflict):
 
 class IdentityConflict(Conflict):
     """The client's own `id` or `source_id` already names what was created with another body."""
+
+
+class AdviceGone(Conflict):
+    """The advice is not given any more: what it was computed from has changed, or it was undone."""
+
+
+class PlanChanged(Conflict):
+    """A training that accepted advice changed was changed, begun, skipped or deleted since."""
 
 
 class CursorExpired(TrainingServiceError):

@@ -1,4 +1,4 @@
-"""Events: the values of the records on the topics of trainings, workouts, exercises and insights."""
+"""Events: the values of the records on the topics."""
 
 import datetime as dt
 from enum import StrEnum
@@ -7,8 +7,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.advice import AdviceContent
+from models.check_ins import CheckIn
+from models.form_analyses import FormAnalysisContent
+from models.goals import GoalContent
 from models.load import Band, Measure, Unknown
 from models.own_exercises import NamedMovement
+from models.phases import PhaseContent, PhaseTraining
 from models.records import RecordKind
 from models.trainings import ExerciseDocument, Status
 from models.workouts import WorkoutExerciseDocument
@@ -54,6 +59,38 @@ class InsightEventType(StrEnum):
 
     PERSONAL_RECORD = "personal_record"
     LOAD_BAND_CHANGED = "load_band_changed"
+    FORM_ANALYSIS_ADDED = "form_analysis_added"
+
+
+class PhaseEventType(StrEnum):
+    """What happens to phases, on `phase_events`."""
+
+    PHASE_CREATED = "phase_created"
+    PHASE_UPDATED = "phase_updated"
+    PHASE_DELETED = "phase_deleted"
+
+
+class GoalEventType(StrEnum):
+    """What happens to goals, on `phase_events`."""
+
+    GOAL_CREATED = "goal_created"
+    GOAL_UPDATED = "goal_updated"
+    GOAL_DELETED = "goal_deleted"
+
+
+class AdviceEventType(StrEnum):
+    """What athletes do with advice, on `phase_events`."""
+
+    ADVICE_ACCEPTED = "advice_accepted"
+    ADVICE_UNDONE = "advice_undone"
+
+
+class CheckInEventType(StrEnum):
+    """Every type of event on `readiness_events`."""
+
+    CHECK_IN_CREATED = "check_in_created"
+    CHECK_IN_UPDATED = "check_in_updated"
+    CHECK_IN_DELETED = "check_in_deleted"
 
 
 class TrainingPayload(BaseModel):
@@ -349,3 +386,145 @@ class LoadBandEvent(BaseModel):
     timestamp: dt.datetime
     """When the band was stored, UTC."""
     payload: LoadBandPayload
+
+
+class _Event(BaseModel):
+    """What every event says of itself."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    event_id: UUID
+    """The same in every copy of the event: consumers drop what they have seen."""
+    timestamp: dt.datetime
+    """When the change was stored, UTC."""
+
+
+class PhasePayload(PhaseContent):
+    """The phase after the change that the event announces; what it planned are trainings, with events of their own.
+
+    Absent fields are unknown. Later versions only add optional fields: readers ignore what they do not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    phase_id: UUID
+    user_id: UUID
+    version: Annotated[int, Field(ge=1)]
+    """Counts the changes of this phase from 1, without a gap."""
+    trainings: list[PhaseTraining]
+    """What it has laid, by weeks and slots; what it had laid, where it was deleted."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """The phase's id."""
+        return self.phase_id
+
+
+class PhaseEvent(_Event):
+    """The value of one record on `phase_events`. Its key is the user's id, as text."""
+
+    event_type: PhaseEventType
+    payload: PhasePayload
+
+
+class GoalPayload(GoalContent):
+    """The goal after the change that the event announces. How far it is is computed when it is asked for.
+
+    Absent fields are unknown. Later versions only add optional fields: readers ignore what they do not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    goal_id: UUID
+    user_id: UUID
+    version: Annotated[int, Field(ge=1)]
+    """Counts the changes of this goal from 1, without a gap."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """The goal's id."""
+        return self.goal_id
+
+
+class GoalEvent(_Event):
+    """The value of one record on `phase_events`. Its key is the user's id, as text."""
+
+    event_type: GoalEventType
+    payload: GoalPayload
+
+
+class AdvicePayload(AdviceContent):
+    """Advice that an athlete accepted or took back, with what that changed; the trainings have events of their own.
+
+    Absent fields are unknown. Later versions only add optional fields: readers ignore what they do not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    advice_id: UUID
+    user_id: UUID
+    version: Annotated[int, Field(ge=1)]
+    """1 where it was accepted, 2 where it was undone."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """The advice's id."""
+        return self.advice_id
+
+
+class AdviceEvent(_Event):
+    """The value of one record on `phase_events`. Its key is the user's id, as text."""
+
+    event_type: AdviceEventType
+    payload: AdvicePayload
+
+
+class CheckInPayload(CheckIn):
+    """The check-in after the change that the event announces: data concerning health.
+
+    Absent fields are unknown. Later versions only add optional fields: readers ignore what they do not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    check_in_id: UUID
+    user_id: UUID
+    version: Annotated[int, Field(ge=1)]
+    """Counts the changes of this check-in from 1, without a gap."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """The check-in's id."""
+        return self.check_in_id
+
+
+class CheckInEvent(_Event):
+    """The value of one record on `readiness_events`. Its key is the user's id, as text."""
+
+    event_type: CheckInEventType
+    payload: CheckInPayload
+
+
+class FormAnalysisPayload(FormAnalysisContent):
+    """What another service found in the video of a set. It never changes.
+
+    Absent fields are unknown. Later versions only add optional fields: readers ignore what they do not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    form_analysis_id: UUID
+    user_id: UUID
+    version: Annotated[int, Field(ge=1)]
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """The analysis' id."""
+        return self.form_analysis_id
+
+
+class FormAnalysisEvent(_Event):
+    """The value of one record on `training_insights`. Its key is the user's id, as text."""
+
+    event_type: Literal[InsightEventType.FORM_ANALYSIS_ADDED]
+    payload: FormAnalysisPayload

@@ -52,6 +52,7 @@ class Movement:
     bw_fraction: Decimal | None
     family: str | None = None
     equipment: Collection[str] = ()
+    easier_slugs: Collection[str] = ()
 
     @property
     def facts(self) -> Facts:

@@ -60,11 +60,23 @@ def _in_range(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+def _day_in_range(value: date) -> date:
+    if not 1900 < value.year < 2199:
+        raise ValueError("must lie between the years 1901 and 2198")
+    return value
+
+
 def _not_before_first(value: date, info: ValidationInfo) -> date:
     first = info.data.get("first")
     if first is not None and value < first:
         raise ValueError("must not lie before `from`")
     return value
+
+
+def _flag(value: object) -> bool:
+    if value not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return value == "true"
 
 
 def _four_places(value: float) -> float:
@@ -81,7 +93,15 @@ Seconds = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False), *_PL
 Metres = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False), *_PLACES]
 Kilograms = Annotated[float, Field(ge=1, le=1_000, allow_inf_nan=False), *_PLACES]
 Fraction = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False), *_PLACES]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), *_PLACES]
+Proportion = Annotated[float, Field(ge=0, le=1)]  # that the service computed; a share is what clients say
+Quantity = Annotated[float, Field(ge=-2_000, le=10_000_000, allow_inf_nan=False), *_PLACES]
 Exertion = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), *_PLACES]
+Step = Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False), *_PLACES]
+Percent = Annotated[float, Field(gt=0, le=90, allow_inf_nan=False), *_PLACES]
+HoursOfDay = Annotated[float, Field(ge=0, le=24, allow_inf_nan=False), *_PLACES]
+BeatsPerMinute = Annotated[float, Field(ge=20, le=250, allow_inf_nan=False), *_PLACES]
+Milliseconds = Annotated[float, Field(ge=1, le=1_000, allow_inf_nan=False), *_PLACES]
 Text = Annotated[str, StringConstraints(max_length=10_000, pattern=_NO_NUL)]
 Title = Annotated[str, StringConstraints(max_length=300, pattern=_NO_NUL)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL, strip_whitespace=True)]
@@ -92,6 +112,9 @@ Tempo = Annotated[str, StringConstraints(max_length=20, pattern=r"^([0-9]{1,3}|X
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 # Not strict: behind a BeforeValidator pydantic no longer knows that the text came from JSON.
 Day = Annotated[date, Field(strict=False), _dated("must be a date, like 2026-01-05")]
+Flag = Annotated[bool, BeforeValidator(_flag)]  # of a query, where all is text
+# A day from which one may count days and weeks back and forth: one that a moment may have.
+CountedDay = Annotated[Day, AfterValidator(_day_in_range)]
 # The last day of a range, whose first one is the field `first` before it.
 LastDay = Annotated[Day, AfterValidator(_not_before_first)]
 Moment = Annotated[

@@ -12,11 +12,16 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from models.advice import AcceptedAdvice
+from models.check_ins import CheckInDocument
 from models.exports import TABLES, Kind
+from models.form_analyses import FormAnalysisDocument
+from models.goals import GoalDocument
 from models.imports import ImportDocument
 from models.load import Band, Measure
 from models.memberships import AccessDocument, MembershipDocument
 from models.own_exercises import AliasDocument, OwnExerciseDocument
+from models.phases import PhaseDocument
 from models.trainings import ChangeDocument, TrainingDocument
 from models.workouts import WorkoutDocument
 
@@ -35,6 +40,24 @@ class PortableAlias(AliasDocument):
     created_at: dt.datetime
 
 
+class PortablePhase(PhaseDocument):
+    """A phase, deleted ones included, which tell what they had laid."""
+
+    deleted_at: dt.datetime | None = None
+
+
+class PortableGoal(GoalDocument):
+    """A goal, deleted ones included."""
+
+    deleted_at: dt.datetime | None = None
+
+
+class PortableCheckIn(CheckInDocument):
+    """A check-in, deleted ones included."""
+
+    deleted_at: dt.datetime | None = None
+
+
 class PortableMembership(MembershipDocument):
     """A group whose coaches the user admits, or has admitted."""
 
@@ -45,7 +68,8 @@ class PortableEvent(ChangeDocument):
     """One row of the log: a change that the user, a coach of theirs or the service made, as it was published."""
 
     aggregate_type: str
-    """What was changed: `training`, `workout`, `exercise` (own exercises and names), `insight` …"""
+    """What was changed: `training`, `workout`, `phase`, `goal`, `check_in`, `advice`, `form_analysis`, `exercise` (own
+    exercises and names), `insight` …"""
     aggregate_id: UUID
 
 
@@ -95,6 +119,11 @@ KINDS: Mapping[str, Portable] = {
         "Planned, begun and completed ones, by date; deleted ones too, as they were, with `deleted_at`.",
     ),
     "workouts": Portable(WorkoutDocument, ("workouts", "workout_exercises"), "Deleted ones too, without exercises."),
+    "phases": Portable(PortablePhase, ("phases", "phase_trainings"), "By their creation; deleted ones too."),
+    "goals": Portable(PortableGoal, ("goals",), "By their creation; deleted ones too."),
+    "check_ins": Portable(PortableCheckIn, ("check_ins",), "By their days; deleted ones too."),
+    "advice": Portable(AcceptedAdvice, ("advice",), "What was accepted of it; taken back or not."),
+    "form_analyses": Portable(FormAnalysisDocument, ("form_analyses",), "What other services found in videos of sets."),
     "own_exercises": Portable(PortableOwnExercise, ("own_exercises",), "Deleted ones too."),
     "exercise_aliases": Portable(PortableAlias, ("exercise_aliases",), "What names mean now."),
     "memberships": Portable(PortableMembership, ("memberships",), "Ended ones too."),

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     RootModel,
@@ -15,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from models.fields import Flag
 from models.records import RecordKind
 from models.reports import Method, RangeQuery, Report, ReportQuery
 from models.streaks import MilestoneKind
@@ -28,12 +28,6 @@ MovementKey = Annotated[
 name, in lower case, of what names no movement. Records of a family of movements stand under `family:` and its name."""
 
 
-def _flag(value: object) -> bool:
-    if value not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return value == "true"
-
-
 class RecordsQuery(ReportQuery):
     """Query parameters of the records."""
 
@@ -41,7 +35,7 @@ class RecordsQuery(ReportQuery):
     """The records of one movement: its key, as they and the report of progress name it."""
     kind: RecordKind | None = None
     """The records of one kind."""
-    history: Annotated[bool, BeforeValidator(_flag)] = False
+    history: Flag = False
     """Those, too, that were beaten since."""
 
 

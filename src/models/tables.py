@@ -30,6 +30,24 @@ class Xid8(sa.types.UserDefinedType[int]):
 ischema_names["xid8"] = Xid8
 
 
+def _documents(name: str, *own: sa.schema.SchemaItem) -> sa.Table:
+    """A table of versioned documents, with columns of its own and their indexes."""
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("user_id", pg.UUID, primary_key=True),
+        sa.Column("id", pg.UUID, primary_key=True),
+        sa.Column("version", sa.Integer, nullable=False, server_default=sa.text("1")),
+        *own,
+        sa.Column("content", pg.JSON, nullable=False),
+        sa.Column("digest", pg.BYTEA, nullable=False),
+        _moment("created_at"),
+        _moment("updated_at"),
+        _moment("deleted_at", default=False),
+        sa.Index(f"{name}_by_creation", "user_id", "created_at", "id"),
+    )
+
+
 exercises = sa.Table(
     "exercises",
     metadata,
@@ -187,8 +205,47 @@ workout_exercises = sa.Table(
     sa.Column("tempo", sa.Text),
     sa.Column("hold_seconds", sa.Numeric),
     sa.Column("notes", sa.Text),
+    sa.Column("progression", pg.JSON),
     sa.ForeignKeyConstraint(["user_id", "workout_id"], ["workouts.user_id", "workouts.id"]),
     sa.ForeignKeyConstraint(["exercise", "exercise_revision"], ["exercises.slug", "exercises.revision"]),
+)
+
+phases = _documents(
+    "phases",
+    sa.Column("first", sa.Date, nullable=False),
+    sa.Column("last", sa.Date, nullable=False),
+    sa.Column("deload", sa.Boolean, nullable=False),
+)
+
+phase_trainings = sa.Table(
+    "phase_trainings",
+    metadata,
+    sa.Column("user_id", pg.UUID, primary_key=True),
+    sa.Column("phase_id", pg.UUID, primary_key=True),
+    sa.Column("training_id", pg.UUID, primary_key=True),
+    sa.Column("week", sa.Integer, nullable=False),
+    sa.Column("slot", sa.Integer, nullable=False),
+    sa.ForeignKeyConstraint(["user_id", "phase_id"], ["phases.user_id", "phases.id"]),
+    sa.ForeignKeyConstraint(["user_id", "training_id"], ["trainings.user_id", "trainings.id"]),
+    sa.Index("phase_trainings_by_training", "user_id", "training_id"),
+)
+
+goals = _documents("goals")
+
+check_ins = _documents(
+    "check_ins", sa.Column("day", sa.Date, nullable=False), sa.Index("check_ins_by_day", "user_id", "day")
+)
+
+advice = _documents(
+    "advice", sa.Column("day", sa.Date, nullable=False), sa.Column("undone", sa.Boolean, nullable=False)
+)
+
+form_analyses = _documents(
+    "form_analyses",
+    sa.Column("training_id", pg.UUID, nullable=False),
+    sa.Column("set_id", pg.UUID, nullable=False),
+    sa.Column("video_id", sa.Text, nullable=False),
+    sa.Index("form_analyses_by_set", "user_id", "training_id", "set_id"),
 )
 
 own_exercises = sa.Table(

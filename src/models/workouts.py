@@ -27,6 +27,7 @@ from models.fields import (
     Weight,
     moment,
 )
+from models.progression_rules import Rule, check_movement, check_rule, rule_fields
 from models.sets import (
     Document,
     RepRangeDocument,
@@ -69,12 +70,15 @@ class WorkoutExerciseBody(Document):
     """Seconds of eccentric, pause, concentric, pause: `3-0-1-0`; X is explosive."""
     hold_seconds: Seconds | None = None
     """Seconds that each set is held."""
+    progression: Rule | None = None
+    """By which rule the next prescription follows from what was done; without one it is always this."""
     notes: Text | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.exercise_revision is not None and self.exercise is None:
             raise ValueError("`exercise_revision` needs `exercise`")
+        check_rule(self.progression, dict(self))
         return self
 
 
@@ -158,6 +162,8 @@ class WorkoutExerciseDocument(BaseModel):
     tempo: str | None = None
     hold_seconds: float | None = None
     """Seconds that each set is held."""
+    progression: Rule | None = None
+    """By which rule the next prescription follows from what was done."""
     notes: str | None = None
 
 
@@ -209,6 +215,8 @@ def workout_exercises_json(workout_id: UUID, exercises: Sequence[WorkoutExercise
     names = ("id", "name", "exercise", "exercise_revision")
     bodies = [ExerciseBody(**{name: getattr(exercise, name) for name in names}) for exercise in exercises]
     found = orjson.loads(exercises_json(workout_id, bodies, catalogue))
+    for place, exercise in enumerate(exercises):
+        check_movement(exercise.progression, catalogue, f"/exercises/{place}/progression")
     return orjson.dumps([_exercise(*each) for each in zip(exercises, found, strict=True)]).decode()
 
 
@@ -259,6 +267,7 @@ def _exercise(body: WorkoutExerciseBody, found: dict[str, Any]) -> dict[str, Any
             "rpe": optional_number(body.rpe),
             "tempo": body.tempo,
             "hold_seconds": optional_number(body.hold_seconds),
+            "progression": None if body.progression is None else rule_fields(body.progression),
             "notes": body.notes,
         }
     )

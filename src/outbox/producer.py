@@ -137,14 +137,7 @@ class KafkaProducer:
             replication=settings.topic_replication,
             retention=settings.topic_retention_days * 86_400,
             timeout=settings.relay_ack_timeout,
-            topics=()
-            if divert
-            else (
-                settings.events_topic,
-                settings.workout_events_topic,
-                settings.exercise_events_topic,
-                settings.insights_topic,
-            ),
+            topics=() if divert else settings.topics,
             extra=extra,
             divert=divert,
             access=KafkaAccess.of(settings),

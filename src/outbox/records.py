@@ -7,12 +7,21 @@ from functools import lru_cache
 
 from models import traces
 from models.events import (
+    AdviceEvent,
+    AdviceEventType,
+    CheckInEvent,
+    CheckInEventType,
     EventType,
     ExerciseEvent,
     ExerciseEventType,
+    FormAnalysisEvent,
+    GoalEvent,
+    GoalEventType,
     InsightEventType,
     LoadBandEvent,
     PersonalRecordEvent,
+    PhaseEvent,
+    PhaseEventType,
     TrainingEvent,
     UserErasedEvent,
     UserEventType,
@@ -27,14 +36,31 @@ _SPECVERSION = ("ce_specversion", b"1.0")
 _SOURCE = ("ce_source", b"/training-service")
 _CONTENT_TYPE = ("content-type", b"application/json")
 
-_Event = TrainingEvent | UserErasedEvent | WorkoutEvent | ExerciseEvent | PersonalRecordEvent | LoadBandEvent
+_Event = (
+    TrainingEvent
+    | UserErasedEvent
+    | WorkoutEvent
+    | ExerciseEvent
+    | PhaseEvent
+    | GoalEvent
+    | AdviceEvent
+    | CheckInEvent
+    | PersonalRecordEvent
+    | LoadBandEvent
+    | FormAnalysisEvent
+)
 _EVENTS: dict[str, type[_Event]] = {
     **dict.fromkeys(EventType, TrainingEvent),
     UserEventType.USER_ERASED: UserErasedEvent,
     **dict.fromkeys(WorkoutEventType, WorkoutEvent),
     **dict.fromkeys(ExerciseEventType, ExerciseEvent),
+    **dict.fromkeys(PhaseEventType, PhaseEvent),
+    **dict.fromkeys(GoalEventType, GoalEvent),
+    **dict.fromkeys(AdviceEventType, AdviceEvent),
+    **dict.fromkeys(CheckInEventType, CheckInEvent),
     InsightEventType.PERSONAL_RECORD: PersonalRecordEvent,
     InsightEventType.LOAD_BAND_CHANGED: LoadBandEvent,
+    InsightEventType.FORM_ANALYSIS_ADDED: FormAnalysisEvent,
 }
 
 _M = 0x5BD1E995

@@ -7,7 +7,17 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from models.events import EventType, ExerciseEventType, InsightEventType, UserEventType, WorkoutEventType
+from models.events import (
+    AdviceEventType,
+    CheckInEventType,
+    EventType,
+    ExerciseEventType,
+    GoalEventType,
+    InsightEventType,
+    PhaseEventType,
+    UserEventType,
+    WorkoutEventType,
+)
 from models.outbox import LogRow
 from outbox.producer import KafkaProducer
 from settings import Settings
@@ -50,6 +60,8 @@ async def replay(
         **dict.fromkeys((*EventType, *UserEventType), settings.events_topic),
         **dict.fromkeys(WorkoutEventType, settings.workout_events_topic),
         **dict.fromkeys(ExerciseEventType, settings.exercise_events_topic),
+        **dict.fromkeys((*PhaseEventType, *GoalEventType, *AdviceEventType), settings.phase_events_topic),
+        **dict.fromkeys(CheckInEventType, settings.readiness_events_topic),
         **dict.fromkeys(InsightEventType, settings.insights_topic),
     }
 

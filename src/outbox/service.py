@@ -53,12 +53,7 @@ class OutboxService:
             lease=settings.relay_lease,
             patience=settings.relay_ack_timeout,
             # What was said of trainings comes back before they do: it is then not said again.
-            topics=(
-                settings.insights_topic,
-                settings.exercise_events_topic,
-                settings.workout_events_topic,
-                settings.events_topic,
-            ),
+            topics=settings.topics[::-1],
             on_topic_made_anew=self._made_anew,
         )
         self._woken = asyncio.Event()

@@ -94,6 +94,10 @@ class Guarded(Database):
         """Not offered."""
         raise NotImplementedError("a transaction's statements would not be guarded")
 
+    def waiting(self) -> NoReturn:
+        """Not offered."""
+        raise NotImplementedError("a transaction's statements would not be guarded")
+
     def snapshot(self, *, statement_timeout: float | None = None) -> NoReturn:
         """Not offered."""
         raise NotImplementedError("a snapshot's statements would not be guarded")

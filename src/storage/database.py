@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import aiopg
 import aiopg.connection
@@ -74,6 +74,18 @@ class Prepared:
         self.prepare = f"PREPARE {name} ({', '.join(types.get(name, 'text') for name in names)}) AS {numbered}"
         self.execute = f"EXECUTE {name} ({', '.join(f'%({name})s' for name in names)})"
         self.plain = _PARAMETER.sub(lambda match: f"{match[0]}::{types.get(match[1], 'text')}", sql)
+
+
+class Runner(Protocol):
+    """What runs statements: a `Database`, each on its own, or a `Cursor`, within its transaction."""
+
+    async def all(self, sql: str | Prepared, parameters: Parameters | None = None) -> list[Row]:
+        """Run a statement; return all its rows."""
+        ...
+
+    async def one(self, sql: str | Prepared, parameters: Parameters | None = None) -> Row | None:
+        """Run a statement; return its first row, or None."""
+        ...
 
 
 class Cursor:
@@ -187,6 +199,7 @@ class Database:
         self._pool_timeout = pool_timeout
         self._statement_timeout = statement_timeout
         self._readers = asyncio.Semaphore(max(1, pool_size // 4))  # the rest of the pool is for what is short
+        self._waiters = asyncio.Semaphore(max(1, pool_size // 4))
         self._exports = asyncio.Semaphore(1)
         self._open_pool: Any = None
         self.statements = 0  # sent so far: one round trip each; the tests of counts read it
@@ -308,6 +321,16 @@ class Database:
             await cursor.execute("COMMIT")
 
     @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """A place for a transaction that waits for others' locks, to be had before it begins: it keeps a connection
+        meanwhile, of which a quarter of the pool is for this.
+
+        Raises `DatabaseUnavailable` when no place is free within `pool_timeout` seconds.
+        """
+        async with self._place(self._waiters, "Too many writes wait for each other."):
+            yield
+
+    @asynccontextmanager
     async def reader(self, sql: str, parameters: Parameters) -> AsyncIterator[Callable[[int], Awaitable[list[Row]]]]:
         """The rows of a query as they were when it began, for who cannot hold them all: `await fetch(count)` gives the
         next ones, none at the end. Keeps a connection, of which a quarter of the pool is for this.
@@ -336,12 +359,14 @@ class Database:
             yield cursor
 
     @asynccontextmanager
-    async def _place(self, places: asyncio.Semaphore) -> AsyncIterator[None]:
+    async def _place(
+        self, places: asyncio.Semaphore, full: str = "Too many long answers are being read at once."
+    ) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._pool_timeout):
                 await places.acquire()
         except TimeoutError:
-            raise DatabaseUnavailable("Too many long answers are being read at once.") from None
+            raise DatabaseUnavailable(full) from None
         try:
             yield
         finally:

@@ -13,7 +13,7 @@ from storage.training_parts import SETS
 
 _COUNTED = "t.user_id = %(user_id)s AND t.status = 'COMPLETED' AND t.deleted_at IS NULL"
 
-_ASKED = """asked AS MATERIALIZED (
+ASKED = """asked AS MATERIALIZED (
     SELECT a.place, a.text, CASE WHEN NOT c.slug THEN f.folded END AS folded, ARRAY(
         SELECT n.name FROM exercise_aliases n
         WHERE n.user_id = %(user_id)s AND CASE WHEN c.slug THEN n.exercise ELSE n.own END = a.text
@@ -30,10 +30,10 @@ def _named(exercise: str, folded: str) -> str:
     return f"({exercise} = a.text OR {folded} = a.folded OR {exercise} IS NULL AND {folded} = ANY (a.meant))"
 
 
-_NAMED = _named("x.exercise", "folded_name(x.name)")
+NAMED = _named("x.exercise", "folded_name(x.name)")
 
 
-def _holding(more: str = "") -> str:
+def holding(more: str = "") -> str:
     """Id and date of the sessions `t` that hold what `a` names, by the two indexes: in no order, and all of them.
 
     Without `OFFSET 0` a LIMIT outside could make it a walk through the trainings.
@@ -63,7 +63,7 @@ def _session(more: str = "") -> str:
                     ORDER BY "order"
                 ) s), '[]') AS sets
                 FROM training_exercises x
-                WHERE x.user_id = t.user_id AND x.training_id = t.id AND {_NAMED}
+                WHERE x.user_id = t.user_id AND x.training_id = t.id AND {NAMED}
                 ORDER BY x.position
             ) e) AS exercises
     ) f)"""
@@ -77,13 +77,13 @@ _WANTED = """
                OR (t.date, t.id) < (%(after_date)s::timestamptz, %(after_id)s::uuid))"""
 
 HISTORY = f"""
-WITH {_ASKED.format(texts="ARRAY[%(text)s]")}, recent AS MATERIALIZED (
+WITH {ASKED.format(texts="ARRAY[%(text)s]")}, recent AS MATERIALIZED (
     SELECT t.id, t.date FROM trainings t WHERE {_COUNTED}{_WANTED} ORDER BY t.date DESC, t.id DESC LIMIT %(recent)s
 ), near AS MATERIALIZED (
     SELECT t.id, t.date FROM recent t, asked a
     WHERE EXISTS (
         SELECT FROM training_exercises x
-        WHERE x.user_id = %(user_id)s AND x.training_id = t.id AND {_NAMED}
+        WHERE x.user_id = %(user_id)s AND x.training_id = t.id AND {NAMED}
         OFFSET 0 -- looked up for each session, not joined with all that the indexes hold
     ) ORDER BY t.date DESC, t.id DESC LIMIT %(limit)s
 ), enough AS MATERIALIZED (
@@ -91,7 +91,7 @@ WITH {_ASKED.format(texts="ARRAY[%(text)s]")}, recent AS MATERIALIZED (
 ), found AS (
     SELECT * FROM near WHERE (SELECT enough FROM enough)
     UNION ALL (
-        SELECT t.* FROM asked a CROSS JOIN LATERAL ({_holding(_WANTED)}) t
+        SELECT t.* FROM asked a CROSS JOIN LATERAL ({holding(_WANTED)}) t
         WHERE NOT (SELECT enough FROM enough) ORDER BY t.date DESC, t.id DESC LIMIT %(limit)s
     )
 )
@@ -101,7 +101,7 @@ ORDER BY t.date DESC, t.id DESC
 """
 
 LAST = f"""
-WITH {_ASKED.format(texts="%(texts)s::text[]")}, recent AS MATERIALIZED (
+WITH {ASKED.format(texts="%(texts)s::text[]")}, recent AS MATERIALIZED (
     SELECT t.id, t.date, x.exercise, folded_name(x.name) AS folded
     FROM (
         SELECT t.id, t.date FROM trainings t WHERE {_COUNTED} ORDER BY t.date DESC, t.id DESC LIMIT %(recent)s
@@ -112,7 +112,7 @@ WITH {_ASKED.format(texts="%(texts)s::text[]")}, recent AS MATERIALIZED (
     ORDER BY a.place, r.date DESC, r.id DESC
 ), far AS (
     SELECT a.place, t.id FROM asked a CROSS JOIN LATERAL (
-        SELECT t.id FROM ({_holding()}) t ORDER BY t.date DESC, t.id DESC LIMIT 1
+        SELECT t.id FROM ({holding()}) t ORDER BY t.date DESC, t.id DESC LIMIT 1
     ) t
     WHERE a.place NOT IN (SELECT near.place FROM near)
 )

@@ -131,7 +131,9 @@ FROM (
 ) known
 """
 
-ALL = "SELECT slug, revision, name, category, mode, difficulty, bw_fraction, family, equipment FROM exercises"
+ALL = """
+SELECT slug, revision, name, category, mode, difficulty, bw_fraction, family, equipment, easier_slugs FROM exercises
+"""
 
 # Each write changes one of the two, and deletions only grow.
 MARK = "SELECT (SELECT count(*) FROM exercises), (SELECT count(*) FROM exercises_deleted)"

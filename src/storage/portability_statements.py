@@ -34,6 +34,13 @@ def _derived(table: str) -> tuple[str, str]:
     return json_line(of), f"analytics.{table} t WHERE t.user_id = %(user_id)s ORDER BY {order}"
 
 
+def _documents(table: str, order: str = "d.created_at") -> tuple[str, str]:
+    return (
+        _DOCUMENT.format(r="d", source="''", fields="d.content::text"),
+        f"{table} d WHERE d.user_id = %(user_id)s ORDER BY {order}, d.id",
+    )
+
+
 _MOMENTS = "rfc3339(r.created_at) AS created_at, rfc3339(r.finished_at) AS finished_at"
 # The item, and where it comes from, in what order.
 _PARTS: dict[str, tuple[str, str]] = {
@@ -45,6 +52,11 @@ _PARTS: dict[str, tuple[str, str]] = {
         _DOCUMENT.format(r="w", source="''", fields=WORKOUT_FIELDS),
         "workouts w WHERE w.user_id = %(user_id)s ORDER BY w.created_at, w.id",
     ),
+    "phases": _documents("phases"),
+    "goals": _documents("goals"),
+    "check_ins": _documents("check_ins", "d.day"),
+    "advice": _documents("advice"),
+    "form_analyses": _documents("form_analyses"),
     "own_exercises": (
         _json(
             """e.slug, e.revision, e.name, e.category, e.mode, e.phases, e.equipment, e.difficulty, e.muscles,

@@ -53,8 +53,8 @@ def _freshness(unfolded: str, mark: str) -> str:
 
 
 # Of what the first stage computes, and of what both do.
-_FOLDED = _freshness(_UNFOLDED, "")
-_JUDGED = _freshness(_UNFOLDED + _MARKED, _MARK)
+FOLDED = _freshness(_UNFOLDED, "")
+JUDGED = _freshness(_UNFOLDED + _MARKED, _MARK)
 
 _ITEMS = "coalesce(json_strip_nulls(json_agg(row_to_json(items))), '[]')::text"
 _REPORT = f"WITH items AS ({{items}} LIMIT %(limit)s) SELECT count(*), {_ITEMS}, {{freshness}} FROM items"
@@ -102,7 +102,7 @@ _VOLUME: dict[tuple[Period, By | None], str] = {
         view="weekly_muscle_sets", figures="muscle, trim_scale(sets) AS sets", key="muscle"
     ),
 }
-VOLUME = {asked: _REPORT.format(items=items, freshness=_FOLDED) for asked, items in _VOLUME.items()}
+VOLUME = {asked: _REPORT.format(items=items, freshness=FOLDED) for asked, items in _VOLUME.items()}
 
 _UNITS = """
 CASE kind WHEN 'reps_at_weight' THEN 'reps' WHEN 'hold_seconds' THEN 's' WHEN 'harder_movement' THEN 'difficulty'
@@ -117,17 +117,17 @@ FROM analytics.personal_records
 WHERE user_id = %(user_id)s AND (%(movement)s::text IS NULL OR movement = %(movement)s)
   AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(history)s OR superseded_on IS NULL)
 ORDER BY personal_records.date DESC, training_id, movement, kind, personal_records.at_weight_kg"""
-RECORDS = _REPORT.format(items=_RECORDS, freshness=_JUDGED)
+RECORDS = _REPORT.format(items=_RECORDS, freshness=JUDGED)
 
 _PROGRESS = f"""
 SELECT day, sets, reps, trim_scale(external_load_kg) AS external_load_kg, trim_scale(system_load_kg) AS system_load_kg,
        trim_scale(e1rm_kg) AS e1rm_kg, trim_scale(e1rm_weight_kg) AS e1rm_weight_kg, e1rm_reps,
        trim_scale(longest_hold_seconds) AS longest_hold_seconds
 FROM analytics.exercise_progress WHERE movement = %(movement)s AND {_RANGE} ORDER BY day"""
-PROGRESS = _REPORT.format(items=_PROGRESS, freshness=_FOLDED)
+PROGRESS = _REPORT.format(items=_PROGRESS, freshness=FOLDED)
 
 # Where the athlete was last, and which day it is there.
-_LATEST = """
+LATEST = """
 SELECT (now() AT TIME ZONE timezone)::date AS today FROM analytics.folded_trainings
 WHERE user_id = %(user_id)s AND counted ORDER BY day DESC, date DESC, training_id LIMIT 1"""
 # A user's movements are few thousands at most, and are looked up nowhere else.
@@ -147,7 +147,7 @@ WITH items AS (
            array_agg(reps ORDER BY day) AS reps, array_agg(external_load_kg ORDER BY day) AS external_load_kg
     FROM analytics.daily_volume WHERE user_id = %(user_id)s
 )
-SELECT count(*), {_ITEMS}, {_FOLDED}, ({_LATEST}), (SELECT days FROM days), (SELECT sessions FROM days),
+SELECT count(*), {_ITEMS}, {FOLDED}, ({LATEST}), (SELECT days FROM days), (SELECT sessions FROM days),
        (SELECT reps FROM days), (SELECT external_load_kg FROM days)
 FROM items"""
 
@@ -157,7 +157,7 @@ LOAD_FIGURES = (
 )
 # The days that are asked for; and where these go beyond what is stored, the last stored ones, from which one goes on.
 LOAD = f"""
-WITH latest AS ({_LATEST}), measures AS (
+WITH latest AS ({LATEST}), measures AS (
     SELECT measure FROM unnest(%(measures)s::text[]) WITH ORDINALITY m (measure, place)
     WHERE EXISTS (
         SELECT FROM analytics.daily_load l WHERE l.user_id = %(user_id)s AND l.measure = m.measure
@@ -177,7 +177,7 @@ WITH latest AS ({_LATEST}), measures AS (
         FROM stored, latest, LATERAL (SELECT least(coalesce(%(last)s::date, today), today) AS until) ends
     ) asked
 )
-SELECT ARRAY(SELECT measure FROM measures), (SELECT measure FROM measure), (SELECT today FROM latest), {_JUDGED},
+SELECT ARRAY(SELECT measure FROM measures), (SELECT measure FROM measure), (SELECT today FROM latest), {JUDGED},
        (SELECT json_build_object('known_days', known_days, 'days', days) FROM known JOIN measure USING (measure)),
        (SELECT first FROM stored), (
            SELECT json_agg(json_build_array({LOAD_FIGURES}) ORDER BY day) FROM (

@@ -18,6 +18,8 @@ GRANT SELECT, INSERT, UPDATE ON trainings, outbox_quarantine TO training_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON training_exercises, training_sets, idempotency_keys TO training_worker;
 GRANT SELECT, INSERT, UPDATE ON workouts TO training_worker;
 GRANT SELECT, INSERT, DELETE ON workout_exercises TO training_worker;
+GRANT SELECT, INSERT, UPDATE ON phases, goals, check_ins, advice, form_analyses TO training_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON phase_trainings TO training_worker;
 GRANT SELECT, INSERT, UPDATE ON own_exercises, exercise_namings TO training_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON exercise_aliases TO training_worker;
 GRANT SELECT, INSERT ON outbox TO training_worker;

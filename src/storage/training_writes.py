@@ -31,7 +31,7 @@ from models.errors import (
 from models.events import MAX_EVENT_BYTES, EventType
 from models.traces import CURRENT
 from models.trainings import Status, TrainingBody, TrainingCreate, document_json, training_fields
-from storage.database import Database, Prepared, Row
+from storage.database import Prepared, Row, Runner
 from storage.training_statements import REPLAY, Write
 
 ATTEMPTS = 50  # each that is lost to contention was another write's success
@@ -171,7 +171,7 @@ class TrainingWriter:
     have been done.
     """
 
-    def __init__(self, database: Database, topic: str) -> None:
+    def __init__(self, database: Runner, topic: str) -> None:
         self._database = database
         self._topic = topic
 

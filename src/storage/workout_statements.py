@@ -10,7 +10,8 @@ from storage.training_parts import CHILDREN, KEY, LOG, SOURCE_ID, STORED, TYPES,
 from storage.training_statements import Write
 
 _RECORD = """id uuid, name text, exercise text, exercise_revision integer, superset integer, sets integer, reps json,
-        rest integer, weight numeric, unit text, rpe numeric, tempo text, hold_seconds numeric, notes text"""
+        rest integer, weight numeric, unit text, rpe numeric, tempo text, hold_seconds numeric, progression json,
+        notes text"""
 
 # What `models.workouts.workout_fields` says of the row `w`, as a JSON object: to the byte as Python writes it.
 FIELDS = """(
@@ -18,7 +19,7 @@ FIELDS = """(
         SELECT w.name, w.notes, w.group_external_id, coalesce((
             SELECT json_agg(row_to_json(e)) FROM (
                 SELECT id, name, exercise, exercise_revision, superset, sets, reps, rest, trim_scale(weight) AS weight,
-                       unit, trim_scale(rpe) AS rpe, tempo, trim_scale(hold_seconds) AS hold_seconds, notes
+                       unit, trim_scale(rpe) AS rpe, tempo, trim_scale(hold_seconds) AS hold_seconds, progression, notes
                 FROM workout_exercises WHERE user_id = w.user_id AND workout_id = w.id ORDER BY position
             ) e), '[]') AS exercises
     ) f)"""
@@ -28,7 +29,7 @@ _STORED = f"w.id, w.version, w.created_at, w.updated_at, w.deleted_at, {FIELDS} 
 # Exercises of the workout that the one row of `content` is about.
 _CHILDREN = f"""new_exercises AS (
     INSERT INTO workout_exercises (user_id, workout_id, id, name, exercise, exercise_revision, superset, sets, reps,
-                                   rest, weight, unit, rpe, tempo, hold_seconds, notes, position)
+                                   rest, weight, unit, rpe, tempo, hold_seconds, progression, notes, position)
     SELECT %(user_id)s, %(id)s, e.*
     FROM content, ROWS FROM (json_to_recordset(content.exercises) AS (
         {_RECORD}

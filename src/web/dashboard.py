@@ -1,7 +1,8 @@
 """The dashboard of an athlete, and the operator's page: HTML, CSS and JavaScript of ours, and the charts of plotly.
 
-Both ask this service alone, for what its API and its health and metrics endpoints tell anyway: the page holds no data,
-and needs no token itself. The athlete's token is typed into the page and stays in that tab.
+The athlete's has two pages: figures of what was done, and the plan with advice, readiness and goals. All pages ask this
+service alone, for what its API and its health and metrics endpoints tell anyway: they hold no data, and need no token
+themselves. The athlete's token is typed into a page and stays in that tab.
 """
 
 from hashlib import sha256
@@ -32,6 +33,7 @@ def _html(name: str) -> bytes:
 
 ROUTES: tuple[Route, ...] = (
     page("/dashboard", text(_html("dashboard.html"), HTML, POLICY)),
+    page("/dashboard/plan", text(_html("plan.html"), HTML, POLICY)),
     page("/dashboard/operator", text(_html("operator.html"), HTML, POLICY)),
     page(_CHARTS, packed(Path(str(_PLOTLY.locate_file("plotly/package_data/plotly.min.js"))), SCRIPT, _FOR_EVER)),
     *(

@@ -100,19 +100,24 @@ async def _overview(call: Call[None, ProgressQuery]) -> Reply:
 
 
 async def _read(call: Call[None, Any], read: Callable[[Database], Awaitable[FreshT]]) -> FreshT:
-    """What `read` finds once it holds the version that the query waits for, or what it finds at the end of that time.
-
-    No connection is held between two looks. Who waits for a change waits for it where it was written.
-    """
+    """What `read` finds. Who waits for a change waits for it where it was written."""
     query: ReportQuery = call.query
     if query.at_least is None:
         return await read(call.services.reading)
+    return await awaited(call.services.database, read)
+
+
+async def awaited(database: Database, read: Callable[[Database], Awaitable[FreshT]]) -> FreshT:
+    """What `read` finds once it holds the version that its query waits for, or what it finds at the end of that time.
+
+    A query that waits for none is read once. No connection is held between two looks.
+    """
     for pause in PAUSES:
-        found = await read(call.services.database)
+        found = await read(database)
         if not found.stale:
             return found
         await asyncio.sleep(pause)
-    return await read(call.services.database)
+    return await read(database)
 
 
 def _days(found: StoredLoad, query: LoadQuery) -> tuple[dt.date | None, list[LoadDay]]:

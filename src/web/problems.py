@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import (
+    AdviceGone,
     ArchiveUnavailable,
     Conflict,
     CursorExpired,
@@ -17,6 +18,7 @@ from models.errors import (
     IdempotencyKeyReused,
     IdentityConflict,
     NotFound,
+    PlanChanged,
     PreconditionFailed,
     StatementEnded,
     StatusConflict,
@@ -90,6 +92,18 @@ IDENTITY_CONFLICT = Kind(
     409,
     "The identity is taken",
     "What has this `id` or `source_id` was created with another body. Change it with PUT, or take another id.",
+)
+ADVICE_GONE = Kind(
+    "advice-gone",
+    409,
+    "The advice is not given any more",
+    "The log, the plan or the day has changed since it was given, or it was undone. Read the advice anew.",
+)
+PLAN_CHANGED = Kind(
+    "plan-changed",
+    409,
+    "The plan was changed since",
+    "`detail` names a training that was changed, begun, skipped or deleted since. Nothing was undone.",
 )
 CURSOR_EXPIRED = Kind(
     "cursor-expired",
@@ -188,6 +202,8 @@ KINDS: tuple[Kind, ...] = (
     CONFLICT,
     STATUS_CONFLICT,
     IDENTITY_CONFLICT,
+    ADVICE_GONE,
+    PLAN_CHANGED,
     CURSOR_EXPIRED,
     USER_ERASED,
     PRECONDITION_FAILED,
@@ -211,6 +227,8 @@ _KIND_OF: tuple[tuple[type[TrainingServiceError], Kind], ...] = (
     (NotFound, NOT_FOUND),
     (StatusConflict, STATUS_CONFLICT),
     (IdentityConflict, IDENTITY_CONFLICT),
+    (AdviceGone, ADVICE_GONE),
+    (PlanChanged, PLAN_CHANGED),
     (Conflict, CONFLICT),
     (CursorExpired, CURSOR_EXPIRED),
     (UserErased, USER_ERASED),

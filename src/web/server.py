@@ -48,6 +48,7 @@ _HEADERS = {
 }
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_USER = re.compile(r"/users/[^/]+")
 _UUID_LENGTH = 36
 _LONGEST_NAME = 200
 _LOOK_SECONDS = 0.25  # between two looks whether the client of a chunked answer is still there
@@ -75,7 +76,7 @@ def setup(app: web.Application, services: Services, routes: Sequence[Route]) -> 
         app.router.add_route(route.method, address, endpoint)
         if route.method == "GET":
             app.router.add_route("HEAD", address, endpoint)
-        if not route.path_parameters:
+        if set(route.path_parameters) <= {"userId"}:
             methods = {"GET", "HEAD"} if route.method == "GET" else {route.method}
             server.literals.setdefault(route.path, set()).update(methods)
         if route.hint:
@@ -104,7 +105,7 @@ class _Server:
     def __init__(self, services: Services, probes: set[str]) -> None:
         self._services = services
         self._probes = probes
-        self.literals: dict[str, set[str]] = {}  # the methods of each address without parameters
+        self.literals: dict[str, set[str]] = {}  # the methods of each address without parameters but the user
         self.hints: list[tuple[re.Pattern[str], str]] = []  # to who asks for a method that an address lacks
         self._authenticator = Authenticator(services.settings)
         self._origins = frozenset(services.settings.cors_origins)
@@ -214,7 +215,7 @@ class _Server:
 
     def _refused(self, request: web.Request) -> web.HTTPMethodNotAllowed | None:
         """Why the method is none of this address. A route's own address is no value of another's parameter."""
-        methods = self.literals.get(request.path)
+        methods = self.literals.get(_USER.sub("/users/{userId}", request.path, count=1))
         if methods is not None:
             return None if request.method in methods else web.HTTPMethodNotAllowed(request.method, methods)
         error = request.match_info.http_exception

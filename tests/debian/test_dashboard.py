@@ -6,7 +6,6 @@
 import asyncio
 import datetime as dt
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from agents.insights import InsightsFold
 from agents.volume import VolumeFold
 from storage.database import Database
 from tests.support.athletes import TOPIC
-from tests.support.browser import Browser, chromium
+from tests.support.browser import Browser
+from tests.support.dashboard import LOOKS, READY, TEXTS, address, assert_for_everybody, enter
 from tests.support.imports import import_file
 from tests.support.strong import strong_file
 from tests.support.web import NOWHERE, USER, Client, bearer, make_settings, serve, token
@@ -26,10 +26,8 @@ from web.watch import AgentState, Backlog, RelayState, Trouble, Watch
 METRICS = f"/api/v1/training/users/{USER}/metrics"
 STRANGER = "0193f1a0-0000-7000-8000-00000000000b"
 LATELY = "0193f1a0-0000-7000-8000-00000000000c"
-LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 EVIL = "<img src=x onerror='window.harmed = true'>"
 CHARTS = ("volume", "load", "progress", "calendar")
-READY = "!document.getElementById('report').hidden && document.getElementById('report').ariaBusy === 'false'"
 # Of a chart: whether each of its traces is drawn as a shape within the picture.
 DRAWN = """
 return arguments[0].every((id) => {
@@ -37,31 +35,11 @@ return arguments[0].every((id) => {
   return svg && svg.querySelector(".points path[d], .js-line[d], .heatmaplayer image") && svg.clientWidth > 200;
 });
 """
-DESCRIBED = """
-return [...document.querySelectorAll("[role=img]")].map((one) => one.ariaDescribedByElements[0].textContent.length)
-"""
 MOVEMENT = """
 return [...document.querySelectorAll("#movement option")].find((one) => one.textContent === arguments[0]).value
 """
 LENGTHS = "return document.querySelector(arguments[0]).data.map((trace) => trace.y.length)"
-# Cells of the table of records that stand beyond its edge.
-CUT_OFF = """
-const end = (node) => node.getBoundingClientRect().right;
-return [...document.querySelectorAll("#records :is(th, td)")]
-  .filter((cell) => cell.checkVisibility() && end(cell) > end(cell.closest(".scroll"))).map((cell) => cell.textContent);
-"""
 DASH = "\u2013"
-TEXTS = "return [...document.querySelectorAll(arguments[0])].map((node) => node.textContent)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
-
-
-def address(client: Client) -> str:
-    return str(client.make_url("")).rstrip("/")
 
 
 async def imported(client: Client, database: Database, data: bytes) -> None:
@@ -102,28 +80,6 @@ async def ask(client: Client, path: str) -> Any:
     answer = await client.get(f"{METRICS}/{path}", headers=bearer())
     assert answer.status == 200, await answer.text()
     return await answer.json()
-
-
-def enter(browser: Browser, text: str) -> None:
-    browser.until("document.activeElement === document.getElementById('token')")
-    browser.press(text, "\ue007")  # and Enter
-
-
-def assert_for_everybody(browser: Browser, name: str) -> None:
-    """At both widths and in both schemes nothing is cut off, faint or without a name."""
-    for width, scheme in LOOKS:
-        browser.look(width, scheme)
-        ink = browser.run("return getComputedStyle(document.body).color")
-        drawn = "[...document.querySelectorAll('.chart:not([hidden]) .xtick text')]"
-        fits = "[...document.querySelectorAll('.chart:not([hidden]) .main-svg')]"
-        browser.until(f"{drawn}.length && {drawn}.every((text) => getComputedStyle(text).fill === arguments[0])", ink)
-        browser.until(f"{fits}.every((svg) => Math.abs(svg.clientWidth - svg.closest('.chart').clientWidth) < 2)")
-        browser.picture(f"{name}-{width}-{scheme}")
-        assert browser.run(CUT_OFF) == []
-        assert browser.run("return document.documentElement.scrollWidth") == width
-        assert browser.faint() == []
-    assert browser.nameless() == []
-    assert min(browser.run(DESCRIBED)) > 10  # each is told in words
 
 
 @pytest.fixture
@@ -211,10 +167,10 @@ def choose(browser: Browser) -> None:
 
 def walk(browser: Browser) -> None:
     """Everything can be reached by the keyboard, in the order of the page, and it is seen where one is."""
-    stops = browser.tour(".skip", 20)
+    stops = browser.tour(".skip", 21)
     assert [name for name, visible in stops if not visible] == []
-    expected = ["Skip to the content", "Training", "Operation", "API", "range", "refresh", "forget"]
-    assert [name for name, _ in stops][:7] == expected
+    expected = ["Skip to the content", "Figures", "Plan", "Operation", "API", "range", "refresh", "forget"]
+    assert [name for name, _ in stops][:8] == expected
     order = [name for name, _ in stops if name in {"figure", "measure", "method", "movement", "kind"}]
     assert order == ["figure", "measure", "method", "movement", "kind"]
     assert browser.run(TEXTS, "h1, h2")[0] == "Training dashboard"

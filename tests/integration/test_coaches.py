@@ -36,6 +36,7 @@ BODIES: dict[str, Any] = {
     "updateWorkout": PULL | {"notes": "slowly"},
     "planWorkout": {"date": "2026-01-05T12:00:00Z"},
     "readLastOfExercises": {"exercises": ["Row"]},
+    "tryProgression": SCOPED["tryProgression"].body_example,
 }
 # Another trace there is none: a write has its row of the log, and a key its own.
 TRACES = """
@@ -89,6 +90,12 @@ async def place(athlete: Person, route: Route) -> Place:
         (create,) = (route for route in ALL_ROUTES if route.operation_id == "createOwnExercise")
         own = create.body_example | {"name": f"Row {uuid4()}"}
         ids["slug"] = (await athlete.told("POST", athlete.address("/own-exercises"), own))["slug"]
+    if "goalId" in route.path_parameters:
+        (create,) = (route for route in ALL_ROUTES if route.operation_id == "createGoal")
+        ids["goalId"] = (await athlete.told("POST", athlete.address("/goals"), create.body_example))["id"]
+    if "phaseId" in route.path_parameters:
+        phase = {"name": "Base", "first": "2026-01-05", "last": "2026-01-11"}
+        ids["phaseId"] = (await athlete.told("POST", athlete.address("/phases"), phase))["id"]
     if "/workouts/{id}" in route.path:
         ids["id"] = (await athlete.told("POST", athlete.address("/workouts"), PULL))["id"]
     elif "/sessions" in route.path or "exercise" in route.path:

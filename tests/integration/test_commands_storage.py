@@ -102,6 +102,8 @@ async def test_what_was_published_is_replayed(
     monkeypatch.setenv("TRAINING_EVENTS_TOPIC", topic)
     monkeypatch.setenv("TRAINING_WORKOUT_EVENTS_TOPIC", f"{topic}_workouts")
     monkeypatch.setenv("TRAINING_EXERCISE_EVENTS_TOPIC", f"{topic}_exercises")
+    monkeypatch.setenv("TRAINING_PHASE_EVENTS_TOPIC", f"{topic}_phases")
+    monkeypatch.setenv("TRAINING_READINESS_EVENTS_TOPIC", f"{topic}_readiness")
     monkeypatch.setenv("TRAINING_INSIGHTS_TOPIC", f"{topic}_insights")
     ids = await write(db, 3)
     relay = OutboxService(settings.Settings(), db, on_topic_made_anew=VolumeFold(db, topic).catch_up)

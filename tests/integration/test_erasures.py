@@ -29,6 +29,7 @@ from storage.archives import erase as erase_archived
 from storage.database import Database
 from storage.erasures import Erasures, UnlikeKey, set_key
 from storage.retention import purge_access_log
+from storage.training_writes import Author
 from storage.volume import DeadLetter, fold
 from tests.integration.test_archives import old, past  # noqa: F401 - a fixture
 from tests.support.archives import World
@@ -36,6 +37,7 @@ from tests.support.athletes import TOPIC, published
 from tests.support.bodies import squat
 from tests.support.coaches import Person, access_of
 from tests.support.databases import DatabaseUrls
+from tests.support.documents import CONTENTS, keep_one_of_each
 from tests.support.erasures import eraser, found, owned
 from tests.support.imports import form, importer
 from tests.support.load import until
@@ -88,6 +90,8 @@ async def live(client: Client, db: Database, athlete: Person, coach: Person) -> 
         body = COMPLETED | {"date": f"2026-01-{day}T12:00:00Z", "session_rpe": 7, "duration_seconds": 3600}
         await athlete.told("POST", TRAININGS, body | {"exercises": [lift]}, **{"Idempotency-Key": f"key-{day}"})
     workout = await athlete.told("POST", athlete.address("/workouts"), WORKOUT)
+    planned = await athlete.told("POST", TRAININGS, {"status": "PLANNED", "date": "2026-02-01T12:00:00Z"})
+    await keep_one_of_each(db, Author(athlete.user_id, "athlete"), UUID(planned["id"]), notes=NOTE)
     day = {"date": "2026-01-20T12:00:00Z"}
     await coach.told("POST", athlete.address(f"/workouts/{workout['id']}/trainings"), day, **{"Idempotency-Key": "c"})
     await coach.told("POST", athlete.address("/trainings"), PLANNED)
@@ -161,6 +165,9 @@ async def test_nothing_of_the_user_is_left_and_nobody_else_notices(
         ("POST", ada.address("/sessions"), COMPLETED),
         ("POST", ada.address("/workouts"), WORKOUT),
         ("POST", ada.address("/own-exercises"), OWN | {"name": "Another"}),
+        ("POST", ada.address("/phases"), CONTENTS["phase"] | {"schedule": []}),
+        ("POST", ada.address("/goals"), CONTENTS["goal"]),
+        ("PUT", ada.address("/check-ins/2026-01-06"), {"sleep": 3}),
         ("PUT", ada.address("/exercise-aliases/row"), {"exercise": "pull-up"}),
         ("PUT", ada.address("/memberships/club"), {"scopes": ["read"]}),
         ("PUT", ada.address("/memberships/team"), {"scopes": ["read"]}),
@@ -190,6 +197,10 @@ async def test_nothing_of_the_user_is_left_and_nobody_else_notices(
     for path in (
         "/trainings?limit=5",
         "/workouts",
+        "/phases",
+        "/goals",
+        "/check-ins",
+        "/advice/accepted",
         "/own-exercises",
         "/exercise-aliases",
         "/memberships",

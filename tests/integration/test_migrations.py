@@ -87,6 +87,37 @@ def test_what_is_undone_leaves_the_comments_as_they_were(database_urls: Database
     migrate(database_urls.owner)
 
 
+def test_who_knows_nothing_of_the_newest_migration_works_on(database_urls: DatabaseUrls) -> None:
+    """Workers of the version before meet all that they know, and write every row as they did."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = database_urls.owner
+    connection = psycopg2.connect(database_urls.owner)
+    connection.autocommit = True
+
+    def known(sql: str) -> set[tuple[object, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return set(cursor.fetchall())
+
+    columns = (
+        "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns "
+        "WHERE table_schema IN ('public', 'analytics')"
+    )
+    functions = "SELECT oid::regprocedure::text, prorettype FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+    checks = "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype <> 'n'"
+    needed = columns + " AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO'"
+    command.downgrade(config, "-1")
+    before, called, checked = known(columns), known(functions), known(checks)
+    command.upgrade(config, "head")
+    assert before <= known(columns)
+    assert called <= known(functions)
+    tables = {name for name, *_ in before}
+    assert {row for row in known(needed) - before if row[0] in tables} == set()
+    assert {row for row in known(checks) - checked if row[0] in tables} == set()
+    connection.close()
+
+
 def within(condition: Callable[[], object], what: str) -> None:
     end = time.monotonic() + 10
     while not condition():
@@ -139,6 +170,36 @@ def test_writes_go_on_while_indexes_are_built(databases: Databases, partitions: 
                 [f"{table.partition('.')[0]}.{index}"] * 2,
             )
             assert cursor.fetchone() == (1 + (partitions or 0), True)
+    databases.drop(name)
+
+
+def test_trainings_are_written_while_the_migration_of_phases_waits_for_a_reader_of_workouts(
+    databases: Databases,
+) -> None:
+    name = databases.create_empty()
+    owner = databases.urls(name).owner
+    migrate(owner, "0023")
+    with (
+        ThreadPoolExecutor() as pool,
+        closing(psycopg2.connect(owner)) as reading,
+        closing(psycopg2.connect(owner)) as other,
+        other.cursor() as cursor,
+    ):
+        other.autocommit = True
+        reading.cursor().execute("SELECT FROM workout_exercises")
+        migrating = pool.submit(migrate, owner, "0024")
+
+        def waits() -> bool:
+            cursor.execute(
+                "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return cursor.rowcount > 0
+
+        within(waits, "the migration waits")
+        cursor.execute("SET lock_timeout = '1s'")
+        cursor.execute("UPDATE trainings SET user_id = user_id WHERE false")
+        reading.commit()
+        migrating.result(timeout=20)
     databases.drop(name)
 
 

@@ -3,23 +3,34 @@
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
 
 from agents.volume import VolumeFold
+from models.phases import PlanAction
 from models.trainings import TrainingUpdate, exercises_json
 from storage.database import Database
+from storage.documents import KINDS, Kind
 from storage.exercises import read_catalogue
 from storage.trainings import Author, Trainings
 from tests.support.athletes import TOPIC
 from tests.support.bodies import create_body, squat, update_body
 from tests.support.databases import Databases
+from tests.support.documents import (
+    INSIGHTS,
+    PHASE_EVENTS,
+    READINESS_EVENTS,
+    TOPICS,
+    Keeper,
+)
 from tests.support.insights import verified
 from tests.support.invariants import compare, read_log
 from tests.support.load import until
 from tests.support.own_exercises import Namer, folded_events
+from tests.support.phases import PhasePlanner
 from tests.support.relays import MemoryTopic, RelayProcess
 from tests.support.simulation import Killed
 from tests.support.workouts import PULLS, WORKOUTS, Planner, create_workout, plan_body, update_workout
@@ -86,6 +97,8 @@ class Places:
         self.topic = MemoryTopic()
         self.workouts = MemoryTopic()
         self.exercises = MemoryTopic()
+        self.phases = MemoryTopic()
+        self.readiness = MemoryTopic()
         self.insights = MemoryTopic()
         self.open: list[Place] = []
 
@@ -97,6 +110,8 @@ class Places:
             f"relay-{len(self.open)}",
             workouts=self.workouts,
             exercises=self.exercises,
+            phases=self.phases,
+            readiness=self.readiness,
             insights=self.insights,
         )
         place = Place(name, urls.owner, Database(urls.worker, pool_size=2), relay, [])
@@ -575,3 +590,155 @@ async def test_names_that_came_back_mean_what_their_exercises_own_name_means_by_
     assert await meant(namer) == await told(namer)
     catalogue = dict.fromkeys(("row", "b", "c"), ("dip", 1))
     assert await meant(namer) == {"first": ("first", 1), "plank": ("four", 1), "a": ("four", 1), **catalogue}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.noun)
+async def test_lost_documents_come_back_and_what_was_written_since_comes_after_them(
+    places: Places, databases: Databases, kind: Kind
+) -> None:
+    kept, changed, dropped, undone, made, twice = (uuid4() for _ in range(6))
+    topic = TOPICS[kind.noun]
+    records = {PHASE_EVENTS: places.phases, READINESS_EVENTS: places.readiness, INSIGHTS: places.insights}[topic]
+    changes: dict[str, Any] = {
+        "first": "2026-01-12",
+        "deload": True,
+        "undone": True,
+        "day": "2026-01-06",
+        "later": 'a "version":9,',
+    }
+    second = {name: value for name, value in changes.items() if name in {*kind.columns, "later"}}
+    updates, deletes = "updated" in kind.events, "deleted" in kind.events
+    before = await places.at(databases.create())
+    keeper = Keeper(before.database, kind, USER)
+    for id_ in (kept, changed, dropped, undone):
+        await keeper.create(id_)
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+
+    lost = await places.at(before.name)
+    keeper = Keeper(lost.database, kind, USER)
+    await keeper.create(made, notes='a "note" with "version":9, in it')
+    await keeper.create(twice, b"lost")
+    if updates:
+        await keeper.update(changed, [1], **second)
+        await keeper.update(undone, [1], name="lost, and written over")
+    if deletes:
+        await keeper.delete(dropped)
+    await lost.relay.relay.drain()
+    rows = await kept_rows(lost.database, kind)
+
+    now = await places.at(backup)
+    keeper = Keeper(now.database, kind, USER)
+    assert (await keeper.create(twice, b"since", name="since")).version == 1
+    if updates:
+        assert (await keeper.update(undone, [1], name="written since")).version == 2
+    await now.relay.relay.drain()
+    found = await kept_rows(now.database, kind)
+    assert {id_: found[id_] for id_ in (kept, changed, dropped, made)} == {
+        id_: rows[id_] for id_ in (kept, changed, dropped, made)
+    }
+    created = str(kind.events["created"])
+    since = {twice: [created, str(kind.events["updated"]) if deletes else created]}
+    if updates:
+        since[undone] = [created, str(kind.events["updated"]), str(kind.events["updated"])]
+    for id_, types in since.items():
+        events = sorted(await keeper.events(id_))
+        assert [(version, event_type) for version, event_type, _ in events] == list(enumerate(types, 1))
+        tellings = [orjson.loads(payload) for _, _, payload in events]
+        assert [(each["payload"]["version"], each["event_type"]) for each in tellings] == list(enumerate(types, 1))
+        assert tellings[-1]["payload"]["name"] in {"since", "written since"}
+        assert found[id_][0] == len(types)
+    assert now.relay.relay.state.adopted == 2 + 2 * updates + deletes
+    assert now.made_anew == [topic]
+    assert compare(read_log(now.owner, topic), records.records).violations == ()
+
+    # What came back goes on as if it had never been lost.
+    again = await keeper.create(made, b"whatever")
+    assert (again.created, again.version) == (False, 1)
+    if deletes:
+        assert (await keeper.put(dropped)).version == 3
+        assert (await keeper.delete(changed, [2])).version == 3
+    await now.relay.relay.drain()
+    assert compare(read_log(now.owner, topic), records.records).violations == ()
+
+
+async def kept_rows(database: Database, kind: Kind) -> dict[UUID, tuple[int, str]]:
+    """Of each document the version and all that its row says, but for what tells retries of its creation."""
+    row = "to_jsonb(t) - 'digest' - 'content' || jsonb_build_object('text', content::text)"
+    rows = await database.all(f"SELECT id, version, ({row})::text FROM {kind.table} t")
+    return {id_: (version, text) for id_, version, text in rows}
+
+
+async def test_a_workouts_rules_of_progression_come_back(places: Places, databases: Databases) -> None:
+    made = uuid4()
+    rule = {"kind": "double", "increment": 2.5, "deload": {"after": 3, "percent": 10}}
+    before = await places.at(databases.create())
+    planner = await before.planner()
+    await planner.create(create_workout())
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+    lost = await places.at(before.name)
+    planner = await lost.planner()
+    await planner.create(create_workout(id=str(made), exercises=[PULLS | {"progression": rule}, PULLS]))
+    await lost.relay.relay.drain()
+    expected = await planner.read(made)
+    assert expected["exercises"][0]["progression"]["increment"] == 2.5
+
+    now = await places.at(backup)
+    await now.relay.relay.drain()
+    planner = await now.planner()
+    assert await planner.read(made) == expected
+
+
+@pytest.mark.parametrize("phases_first", [True, False])
+async def test_what_phases_have_laid_comes_back_and_is_not_made_again(
+    places: Places, databases: Databases, *, phases_first: bool
+) -> None:
+    before = await places.at(databases.create())
+    planner = await PhasePlanner.of(before.database)
+    body = planner.body()
+    changed, dropped, undone = [(await planner.make(body)).id for _ in range(3)]
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+
+    lost = await places.at(before.name)
+    planner = planner.at(lost.database)
+    pulls = planner.body(schedule=[planner.slot(planner.pull, 1)])
+    made = (await planner.make(body)).id
+    for row in await planner.rows():
+        if (made, row.id, 2, 1) in await planner.links():
+            await planner.drop(row.id)  # by the athlete's own hand
+    for id_ in (changed, undone):
+        await planner.change(id_, pulls)
+    await planner.end(dropped)
+    await lost.relay.relay.drain()
+    expected = {link for link in await planner.links() if link[0] != undone}
+    assert len(expected) == 4 + 2
+    rows = {row.id: row for row in await planner.rows()}
+
+    now = await places.at(backup)
+    planner = planner.at(now.database)
+    moved = planner.body(first="2026-01-12", last="2026-01-25")
+    assert (await planner.change(undone, moved)).version == 2  # written since
+    own = {link for link in await planner.links() if link[0] == undone}
+    if not phases_first:
+        now.relay.relay._own_topics = now.relay.relay._own_topics[::-1]
+    await now.relay.relay.drain()
+    assert await planner.links() == expected | own
+    await planner.linked()
+    kept = {training_id for _, training_id, _, _ in expected}
+    assert {row.id: row for row in await planner.rows() if row.id in kept} == {id_: rows[id_] for id_ in kept}
+
+    # A change of what came back finds what was laid.
+    for id_, said in ((made, body), (changed, pulls), (undone, moved)):
+        there = await planner.rows()
+        assert {change.action for change in (await planner.preview(id_, said)).changes} == {PlanAction.KEEP}
+        await planner.change(id_, said)
+        assert await planner.rows() == there
+    assert await planner.links() == expected | own
+    await planner.change(made, moved)
+    assert len([link for link in await planner.links() if link[0] == made]) == 4
+    await planner.linked()
+    await now.relay.relay.drain()
+    for topic, records in ((TOPIC, places.topic.records), (PHASE_EVENTS, places.phases.records)):
+        assert compare(read_log(now.owner, topic), records).violations == ()

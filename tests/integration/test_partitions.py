@@ -16,9 +16,11 @@ from agents.volume_audit import rebuild, verify
 from storage.database import Database
 from storage.exercises import read_catalogue
 from storage.migrate import migrate
+from storage.training_writes import Author
 from tests.support.athletes import TOPIC, Athlete
 from tests.support.bodies import squat
 from tests.support.databases import Databases, DatabaseUrls, partition
+from tests.support.documents import keep_one_of_each
 from tests.support.insights import INSIGHTS
 from tests.support.own_exercises import Namer
 
@@ -118,6 +120,7 @@ async def fill(database: Database) -> list[Athlete]:
             )
         await athlete.delete(await athlete.create())
         await athlete.update(kept, exercises=[squat(reps=6)])
+        await keep_one_of_each(database, Author(athlete.user_id, "athlete"), kept)
     await Namer(database, athletes[0].user_id).set("Squat", exercise="barbell-back-squat")
     await VolumeFold(database, TOPIC).fold_log()
     await InsightsFold(database, INSIGHTS).run_due()

@@ -18,12 +18,15 @@ from agents.volume import VolumeFold
 from models.errors import ArchiveUnavailable
 from models.portability import KINDS, LEFT_OUT, UserExport
 from storage.database import Database
+from storage.documents import CHECK_INS, GOALS, PHASES
 from storage.portability import read_all
+from storage.training_writes import Author
 from tests.support.archives import world
 from tests.support.athletes import TOPIC
 from tests.support.bodies import squat
 from tests.support.coaches import OF_USER, Person
 from tests.support.databases import DatabaseUrls
+from tests.support.documents import Keeper, keep_one_of_each
 from tests.support.imports import form, importer
 from tests.support.insights import INSIGHTS
 from tests.support.own_exercises import CARRY
@@ -61,6 +64,7 @@ async def athlete(client: Client, db: Database) -> Person:
     athlete, coach = Person(client, sub="ada", groups=["team", "club"]), Person(client, sub="coach", coach_of=["team"])
     for number in range(3):
         await athlete.told("POST", "/api/v1/trainings", DONE | {"date": f"2026-01-0{number + 1}T12:00:00Z"})
+    planned = await athlete.told("POST", "/api/v1/trainings", {"status": "PLANNED", "date": DAY})
     gone = await athlete.told("POST", "/api/v1/trainings", DONE | {"title": 'no "longer"', "source_id": "app:1"})
     await athlete.told("DELETE", f"/api/v1/trainings/{gone['id']}")
     workout = {"name": "Pull", "exercises": [{"name": "Row", "sets": 2, "reps": {"min": 8, "max": 12}}]}
@@ -70,6 +74,10 @@ async def athlete(client: Client, db: Database) -> Person:
     for name in ("Carry", "Drag"):
         await athlete.told("POST", athlete.address("/own-exercises"), CARRY | {"name": name})
     await athlete.told("DELETE", athlete.address("/own-exercises/drag"))
+    for _ in range(2):
+        ids = await keep_one_of_each(db, Author(athlete.user_id, "ada"), UUID(planned["id"]))
+    for kind in (PHASES, GOALS, CHECK_INS):
+        await Keeper(db, kind, Author(athlete.user_id, "ada")).delete(ids[kind.noun])
     await athlete.told("PUT", athlete.address("/exercise-aliases/Squat"), {"exercise": "barbell-back-squat"})
     await athlete.admit("club", "read")
     await athlete.revoke("club")
@@ -122,6 +130,16 @@ async def test_it_has_everything_that_is_kept(athlete: Person, db: Database, cli
         for item in document[noun]:
             answer = await athlete.ask("GET", f"{path}/{item['id']}")
             assert answer.status == 404 if item in deleted else await answer.json() == item
+    for noun in ("phases", "goals"):
+        (deleted,) = [item for item in document[noun] if "deleted_at" in item]
+        (kept,) = [item for item in document[noun] if item != deleted]
+        answer = await athlete.ask("GET", athlete.address(f"/{noun}/{deleted['id']}"))
+        assert answer.status == 404
+        planned = {"trainings": kept["trainings"]} if noun == "phases" else {}
+        assert planned | await athlete.told("GET", athlete.address(f"/{noun}/{kept['id']}")) == kept
+    for phase in document["phases"]:
+        assert [(each["week"], each["slot"]) for each in phase["trainings"]] == [(1, 0)]
+        assert phase["trainings"][0]["training_id"] in {item["id"] for item in document["trainings"]}
     (gone,) = [item for item in document["trainings"] if "deleted_at" in item]
     assert (gone["title"], gone["source_id"], len(gone["exercises"])) == ('no "longer"', "app:1", 2)
     own = await athlete.told("GET", athlete.address("/own-exercises"))

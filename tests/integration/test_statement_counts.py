@@ -1,6 +1,7 @@
 """How many statements each request sends: one round trip a write and a read, whatever it is about."""
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import closing
 from typing import Any
@@ -13,13 +14,16 @@ import pytest
 from models.own_exercises import slug_of
 from storage import database as module
 from storage.database import Database
+from tests.support.advised import advised
 from tests.support.bodies import squat
+from tests.support.coaches import Person
 from tests.support.databases import DatabaseUrls
 from tests.support.imports import form, importer
 from tests.support.load import until
 from tests.support.strong import HEADER
 from tests.support.web import USER, Client, bearer, serve
 from web.api import ALL_ROUTES
+from web.erasures import IDENTITY
 from web.routes import Route
 
 ROUTES = {(route.method, route.path): route for route in ALL_ROUTES if route.auth}
@@ -35,6 +39,10 @@ SET = f"{TRAINING}/exercises/{{exerciseId}}/sets/{{setId}}"
 OF_USER = "/api/v1/training/users/{userId}"
 OF_GROUP = "/api/v1/training/groups/{group}"
 OWN = f"{OF_USER}/own-exercises"
+ANALYSES = f"{OF_USER}/trainings/{{id}}/exercises/{{exerciseId}}/sets/{{setId}}/form-analyses"
+PLANS = tuple(f"{OF_USER}/{noun}" for noun in ("phases", "goals", "check-ins", "advice"))
+DAY = "2026-01-12"
+PHASE = {"name": "Before", "first": "2025-12-29", "last": "2026-02-08", "timezone": "Europe/Berlin"}
 ALIASES = f"{OF_USER}/exercise-aliases"
 CATALOGUE = "/api/v1/training/exercises"
 
@@ -110,6 +118,41 @@ COUNTS: dict[tuple[str, str], int | tuple[str, ...]] = {
     ("POST", f"{OF_GROUP}/trainings"): 1 + 1,
     ("GET", f"{OF_GROUP}/leaderboard"): ONE,
     ("GET", f"{OF_GROUP}/load"): ONE,
+    # A transaction: BEGIN, a lock against other plans of the user, the phases around it, the phase, what it has laid,
+    # the workouts, the trainings that it makes, changes and deletes, whose those are, COMMIT. What does not apply is
+    # left out, and the number of trainings makes no difference.
+    ("POST", f"{OF_USER}/phases"): 8,
+    ("GET", f"{OF_USER}/phases"): ONE,
+    ("GET", f"{OF_USER}/phases/{{phaseId}}"): ONE,
+    ("PUT", f"{OF_USER}/phases/{{phaseId}}"): 9,
+    ("DELETE", f"{OF_USER}/phases/{{phaseId}}"): 8,
+    ("GET", f"{OF_USER}/calendar"): ONE,
+    ("POST", f"{OF_USER}/goals"): ONE,
+    ("GET", f"{OF_USER}/goals"): ONE,
+    ("GET", f"{OF_USER}/goals/progress"): ONE,
+    ("GET", f"{OF_USER}/goals/{{goalId}}"): ONE,
+    ("PUT", f"{OF_USER}/goals/{{goalId}}"): ONE,
+    ("DELETE", f"{OF_USER}/goals/{{goalId}}"): ONE,
+    ("GET", f"{OF_USER}/goals/{{goalId}}/progress"): ONE,
+    ("GET", f"{OF_USER}/workouts/{{id}}/next"): ONE,
+    ("GET", f"{OF_USER}/workouts/{{id}}/progression"): ONE,
+    ("POST", f"{OF_USER}/progression/dry-run"): ONE,
+    ("PUT", f"{OF_USER}/check-ins/{{day}}"): ONE,
+    ("GET", f"{OF_USER}/check-ins/{{day}}"): ONE,
+    ("DELETE", f"{OF_USER}/check-ins/{{day}}"): ONE,
+    ("GET", f"{OF_USER}/check-ins"): ONE,
+    ("GET", f"{OF_USER}/readiness"): ONE,
+    # The log and the plan, readiness, goals, and what progression prescribes.
+    ("GET", f"{OF_USER}/advice"): 4,
+    # The same within a transaction, in which no other plan of the user is written; the advice is written, and the
+    # trainings that it changes.
+    ("POST", f"{OF_USER}/advice/{{adviceId}}/accept"): 4 + 6,
+    # What was accepted, what is planned now, what the log says of before; the advice, the trainings.
+    ("POST", f"{OF_USER}/advice/{{adviceId}}/undo"): 8,
+    ("GET", f"{OF_USER}/advice/accepted"): ONE,
+    # The set is looked for, whose video it must be.
+    ("POST", ANALYSES): 2,
+    ("GET", ANALYSES): ONE,
     ("GET", f"{OF_USER}/metrics/volume"): ONE,
     ("GET", f"{OF_USER}/metrics/load"): ONE,
     ("GET", f"{OF_USER}/metrics/records"): ONE,
@@ -133,9 +176,9 @@ class Sent:
         self.words: list[str] = []
 
     def take(self) -> int | tuple[str, ...]:
-        """What was sent since the last time: of a transaction its words, else how many."""
+        """What was sent since the last time: of a cursor its words, else how many."""
         words, self.words = tuple(word for word in self.words if not word.startswith("PREPARE")), []
-        return words if "COMMIT" in words else len(words)
+        return words if any(word.startswith("DECLARE") for word in words) else len(words)
 
 
 @pytest.fixture
@@ -174,9 +217,11 @@ async def ask(
 
 async def parameters(client: Client, database: Database, route: Route) -> dict[str, object]:
     """What to put into the address, of things made for this request alone, in the state that it wants."""
-    row = {"id": str(uuid4()), "reps": 5}
+    row = {"id": str(uuid4()), "reps": 5, "video_id": "video-1"}
     exercise = {"name": "Row", "id": str(uuid4()), "sets": [row]}
-    made = await ask(client, "POST", TRAININGS, EMPTY | {"status": "COMPLETED", "exercises": [exercise]})
+    made: dict[str, Any] = {"id": str(uuid4())}
+    if "id" in route.path_parameters:
+        made = await ask(client, "POST", TRAININGS, EMPTY | {"status": "COMPLETED", "exercises": [exercise]})
     if route.path.endswith("/restore"):
         await ask(client, "DELETE", f"{TRAININGS}/{made['id']}")
     user = OF_USER.format(userId=USER)
@@ -197,7 +242,8 @@ async def parameters(client: Client, database: Database, route: Route) -> dict[s
         await client.delete(name, headers=CALLER)
     await ask(client, "PUT", f"{user}/memberships/{GROUP}", {"scopes": ["read"]})
     return {
-        "userId": LEAVES if route.deputy else USER,
+        "userId": LEAVES if route.deputy == IDENTITY else USER,
+        **(await plans(client, route) if route.path.startswith(PLANS) else {}),
         "id": made["id"],
         "exerciseId": exercise["id"],
         "setId": row["id"],
@@ -208,6 +254,24 @@ async def parameters(client: Client, database: Database, route: Route) -> dict[s
         "version": 1,
         "table": "session_volume",
     }
+
+
+async def plans(client: Client, route: Route) -> dict[str, object]:
+    """A goal, a check-in, a phase before that of the example with other days, or advice that may be accepted."""
+    person, user = Person(client, USER, **CLAIMS), OF_USER.format(userId=USER)
+    if "/phases" in route.path:
+        workout = await ask(client, "POST", f"{user}/workouts", {"name": "Legs"})
+        slots = [{"workout_id": workout["id"], "weekday": weekday} for weekday in (1, 6)]
+        phase = await ask(client, "POST", f"{user}/phases", PHASE | {"schedule": slots})
+        return {"workoutId": workout["id"], "phaseId": phase["id"]}
+    if "/advice" in route.path:
+        advice = await advised(person, DAY)
+        if route.path.endswith("/undo"):
+            await ask(client, "POST", f"{user}/advice/{advice['id']}/accept?day={DAY}")
+        return {"adviceId": advice["id"]}
+    goal = await ask(client, "POST", f"{user}/goals", ROUTES["POST", f"{OF_USER}/goals"].body_example)
+    await ask(client, "PUT", f"{user}/check-ins/{DAY}", {"sleep": 7})
+    return {"goalId": goal["id"], "day": DAY}
 
 
 async def anew(client: Client, route: Route, path: str, address: str) -> str | None:
@@ -223,8 +287,12 @@ async def anew(client: Client, route: Route, path: str, address: str) -> str | N
 
 
 def body(route: Route, values: dict[str, object]) -> Any:
-    """The route's example; of an own workout where one is named."""
+    """The route's example; of an own workout where one is named, and under no id, which could be used once."""
     example = route.body_example
+    if route.path == ANALYSES and example:
+        return {name: value for name, value in example.items() if name != "id"}
+    if "schedule" in (example or ()):
+        return example | {"schedule": [slot | {"workout_id": values["workoutId"]} for slot in example["schedule"]]}
     return example | {"workout_id": values["id"]} if route.path.startswith(OF_GROUP) and example else example
 
 
@@ -241,7 +309,7 @@ async def test_every_request_is_so_many_statements(client: Client, db: Database,
     for key, route in ROUTES.items():
         for given in (False, True):
             values = await parameters(client, db, route)
-            path = route.path.format_map(values)
+            path = route.path.format_map(values) + (f"?day={DAY}" if route.path.endswith("/accept") else "")
             named = set(route.request_headers) if given else set()
             headers = {name: value for name, value in KNOWN.items() if name in named}
             sent.take()
@@ -297,3 +365,33 @@ async def test_the_exceptions_and_why(client: Client, sent: Sent, database_urls:
         other.commit()
         assert await waiting == 2
     assert (await ask(client, "GET", address))["version"] == 3
+
+
+async def test_a_phase_is_as_many_statements_however_many_trainings(client: Client, sent: Sent) -> None:
+    user = OF_USER.format(userId=USER)
+    exercises = [{"name": name, "sets": 4} for name in ("Squat", "Row", "Press")]
+    workouts = [
+        await ask(client, "POST", f"{user}/workouts", {"name": name, "exercises": exercises}) for name in ("A", "B")
+    ]
+    slots = [
+        {"workout_id": workout["id"], "weekday": place + 3 * number}
+        for number, workout in enumerate(workouts)
+        for place in (1, 3)
+    ]
+    found = []
+    for last, trainings in (("2025-01-26", 12), ("2025-04-20", 60)):
+        body = {"name": "Block", "first": "2025-01-06", "last": last, "schedule": slots}
+        moved = body | {"first": "2025-01-13", "last": f"{dt.date.fromisoformat(last) + dt.timedelta(7)}"}
+        sent.take()
+        words = []
+        preview = await ask(client, "POST", f"{user}/phases?dry_run=true", body)
+        assert preview["counts"]["create"] == trainings
+        words.append(sent.take())
+        phase = await ask(client, "POST", f"{user}/phases", body)
+        words.append(sent.take())
+        address = f"{user}/phases/{phase['id']}"
+        for method, said in (("PUT", moved), ("PUT", moved | {"deload": True}), ("GET", None), ("DELETE", None)):
+            await ask(client, method, address, said)
+            words.append(sent.take())
+        found.append(words)
+    assert found[0] == found[1]

@@ -65,7 +65,7 @@ async def test_swagger_ui_is_the_packages(client: Client, name: str) -> None:
     assert await packed.read() == published
 
 
-@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/operator"])
+@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/plan", "/dashboard/operator"])
 async def test_the_dashboard_asks_only_this_host_and_browsers_keep_what_it_asks_for(client: Client, path: str) -> None:
     page = await client.get(path)
     assert page.content_type == "text/html"

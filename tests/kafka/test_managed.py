@@ -85,9 +85,10 @@ async def test_a_worker_needs_no_right_to_make_topics(
     strict: Kafka, start_worker: Callable[..., Worker], database_urls: DatabaseUrls, tmp_path: Path
 ) -> None:
     topic, group, user = f"test_{uuid4().hex}", f"test-{uuid4().hex}", str(uuid4())
-    workouts, exercises, insights = f"{topic}_workouts", f"{topic}_exercises", f"{topic}_insights"
-    topics = [(TOPIC, name) for name in (topic, workouts, exercises, insights)]
-    await allow(strict, [*topics, (GROUP, group)])
+    others = {
+        name: f"{topic}_{name}" for name in ("workout_events", "exercise_events", "phase_events", "readiness_events")
+    } | {"insights": f"{topic}_insights"}
+    await allow(strict, [*[(TOPIC, name) for name in (topic, *others.values())], (GROUP, group)])
     secret = tmp_path / "secret"
     secret.write_text(PASSWORD)
     worker = await asyncio.to_thread(
@@ -98,9 +99,7 @@ async def test_a_worker_needs_no_right_to_make_topics(
         kafka_sasl_username="training",
         kafka_sasl_password_file=secret,
         events_topic=topic,
-        workout_events_topic=workouts,
-        exercise_events_topic=exercises,
-        insights_topic=insights,
+        **{f"{name}_topic": other for name, other in others.items()},
         consumer_group=group,
         topic_partitions=4,
     )
@@ -108,9 +107,8 @@ async def test_a_worker_needs_no_right_to_make_topics(
     wanted = "it needs 4 partitions, 1 replicas and retention.ms=2592000000"
     await until(lambda: wanted in reasons(worker).get("relay", ""), 20, "health says what to make")
     assert topic in reasons(worker)["relay"]
-    await make(strict, workouts, 4)
-    await make(strict, exercises, 4)
-    await make(strict, insights, 4)
+    for other in others.values():
+        await make(strict, other, 4)
     assert worker.get("/health/ready")[0] == 200
     assert wanted in worker.log.read_text()
     await make(strict, topic, 4)

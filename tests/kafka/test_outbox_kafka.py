@@ -189,6 +189,8 @@ async def test_a_topic_that_is_deleted_is_made_anew(
         topic: 2,
         f"{topic}_workouts": 1,
         f"{topic}_exercises": 1,
+        f"{topic}_phases": 1,
+        f"{topic}_readiness": 1,
         f"{topic}_insights": 1,
     }
 
@@ -214,6 +216,8 @@ async def test_a_topic_that_somebody_else_made_anew_is_noticed(
         topic: 2,
         f"{topic}_workouts": 1,
         f"{topic}_exercises": 1,
+        f"{topic}_phases": 1,
+        f"{topic}_readiness": 1,
         f"{topic}_insights": 1,
     }
 

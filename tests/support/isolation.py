@@ -23,19 +23,22 @@ from tests.support.imports import form, importer
 from tests.support.web import Client, token
 from web import erasures
 from web.api import ALL_ROUTES
+from web.form_analyses import ANALYSER
 from web.routes import Route
 
 # But for those that end a user, who could ask nothing more: tests/integration/test_erasures.py asks them.
 ROUTES = {(route.method, route.path): route for route in ALL_ROUTES if route.auth and route not in erasures.ROUTES}
-NAMES = ("ada", "bob", "coach", "stranger", "admin", "nobody")
+NAMES = ("ada", "bob", "coach", "stranger", "admin", "analyser", "nobody")
 TRAININGS = "/api/v1/trainings"
 OF_USER = "/api/v1/training/users/{userId}"
 OF_GROUP = "/api/v1/training/groups/{group}"
 CATALOGUE = "/api/v1/training/exercises"
-READS = {("POST", f"{OF_USER}/exercises/last")}  # which a GET could not ask
+# Which a GET could not ask.
+READS = {("POST", f"{OF_USER}/{path}") for path in ("exercises/last", "progression/dry-run")}
 KEYS = ("a", "b")  # few, so that everybody uses the same
 
 _TOKEN = re.compile(r"secret\d+x|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID = re.compile(r'(?<=")[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=")')  # a whole text of JSON
 _DERIVED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")  # the same of the same id
 _CURSOR = re.compile(r'(?:cursor=|"next_cursor":")([\w-]+)')
 _HASH = "count(*), sum(hashtextextended(t::text, 0))"
@@ -124,6 +127,19 @@ class Asked:
         cursors = "".join(map(_read, self.query.values()))
         return set(_TOKEN.findall(f"{self.path} {orjson.dumps(self.body).decode()} {self.headers} {cursors}"))
 
+    @property
+    def referred(self) -> set[str]:
+        """The ids of other things that the body names."""
+        if not isinstance(self.body, dict) or self.route.form:
+            return set()
+        return set(_UUID.findall(orjson.dumps(self.body).decode())) - {self.body.get("id")}
+
+    def instead(self, others: Mapping[str, str]) -> "Asked":
+        """The same with other ids."""
+        names = {name: others.get(value, value) for name, value in self.names.items()}
+        body = orjson.loads(_UUID.sub(lambda found: others.get(found[0], found[0]), orjson.dumps(self.body).decode()))
+        return replace(self, names=names, body=self.body if self.route.form else body)
+
     def whom(self, person: Person) -> UUID:
         """Whose data it is about: the user whom the address names, else who asks."""
         return UUID(self.names["userId"]) if "userId" in self.names else person.user_id
@@ -158,7 +174,7 @@ class World:
     def __init__(self, client: Client, database: Database, secrets: Secrets, seed: int) -> None:
         """`database` is of a role that may read everything."""
         self.chance, self._client, self._database, self.secrets = random.Random(seed), client, database, secrets
-        ada, bob, coach, stranger, admin, nobody = ((name, self.uuid()) for name in NAMES)
+        ada, bob, coach, stranger, admin, analyser, nobody = ((name, self.uuid()) for name in NAMES)
         self.groups = team, club = f"team {uuid4().hex}", f"club {uuid4().hex}"
         self.other_group = f"other {uuid4().hex}"
         self.people = [
@@ -167,6 +183,7 @@ class World:
             Person(*coach, coach_of=(team, club)),
             Person(*stranger, groups=(self.other_group,), coach_of=(self.other_group,)),
             Person(*admin, roles=("admin",)),
+            Person(*analyser, roles=(ANALYSER,)),
             Person(*nobody),
         ]
         self.by_name = {person.name: person for person in self.people}
@@ -181,6 +198,8 @@ class World:
         """Of movements that the admin added."""
         self.cursors: dict[str, list[str]] = defaultdict(list)
         """That were answered, by the route's path."""
+        self.advised: dict[UUID, list[str]] = defaultdict(list)
+        """What each user was told of last."""
         self.accesses: dict[UUID, list[str]] = defaultdict(list)
         """The requests of coaches for each athlete's data, newest first."""
         self._admitted: dict[tuple[UUID, str], set[str]] = {}  # user and group: scopes
@@ -215,13 +234,13 @@ class World:
         self._requests += 1
         request_id = f"request.{self._requests}"
         strange = {
-            parameter: str(self.uuid())
-            for parameter, value in asked.names.items()
+            value: str(self.uuid())
+            for value in {*asked.names.values(), *asked.referred}
             if value in self.owners and value != str(person.user_id) and not self.may_see(person, asked, value)
         }
         answer = await self._ask(person, asked, request_id)
         if strange and not answer.written:
-            mirror = replace(asked, names={**asked.names, **strange})
+            mirror = asked.instead(strange)
             told = [_without(answer, asked), _without(await self._ask(person, mirror, request_id), mirror)]
             assert told[0] == told[1], f"{name}: {route.method} {asked.path} {asked.body} tells what is there: {told}"
         self._follow(person, asked, answer)
@@ -255,7 +274,8 @@ class World:
             return bool(seen) or any(found in self._grouped[user] for user in owners & self._planned(person, asked))
         scopes, user = self._scopes(person, asked, *person.coach_of), asked.whom(person)
         if user not in owners or asked.route.scope not in scopes:
-            return False
+            # A deputy knows what it names, and no more.
+            return user in owners and asked.route.deputy in person.roles and found in asked.names.values()
         return "read" in scopes or found == str(user) or found in self._grouped[user]
 
     def _scopes(self, person: Person, asked: Asked, *groups: str) -> set[str]:
@@ -290,6 +310,8 @@ class World:
         if not asked.writes:
             return set()
         own = asked.of_group is None and asked.whom(person) == person.user_id
+        if asked.route.deputy in person.roles:
+            return {asked.whom(person)}
         return {person.user_id} if own else self._coached(person, asked)
 
     async def _send(self, person: Person, asked: Asked, request_id: str) -> tuple[int, str]:
@@ -321,7 +343,9 @@ class World:
             for found in tokens - said - set(_DERIVED.findall(payload)):
                 assert {user, person.user_id} & self.owners.get(found, {user}), f"{story}of others: {found}"
             of_group = document.get("group_external_id")
-            if user != person.user_id:  # a coach writes what is planned for a group of theirs, and was before
+            if (
+                user != person.user_id and not person.roles
+            ):  # a coach writes what is planned for a group of theirs, and was before
                 before = self.documents[user, noun].get(str(id_), event)["payload"]
                 for told in (before, document):
                     assert told.get("group_external_id") in person.coach_of, story
@@ -329,7 +353,7 @@ class World:
             new = {found for found in tokens if user not in self.owners[found]}
             self._hide(user, str(id_), new, hidden=document.get("hidden", False))
             for found in new:
-                self.owners[found].add(user)
+                self.owners[found] |= {user, person.user_id} if asked.route.deputy in person.roles else {user}
             if of_group in self.groups:
                 self._grouped[user] |= tokens
             self.documents[user, noun][str(id_)] = event
@@ -385,6 +409,8 @@ class World:
         if route.path.endswith("/memberships/{group}") and asked.writes:
             self._admitted[person.user_id, asked.names["group"]] = set(asked.body["scopes"] if asked.body else ())
             self.owners[str(self.by_name["coach"].user_id)].add(person.user_id)  # the log of accesses names who it was
+        if (route.method, route.path) == ("GET", f"{OF_USER}/advice"):
+            self.advised[person.user_id] = [each["id"] for each in answer.document["advice"]]
         if (route.method, route.path) == ("POST", CATALOGUE):
             self.slugs.append(asked.body["slug"])
 
@@ -398,8 +424,8 @@ def _read(cursor: str) -> str:
 
 
 def _without(answer: Answer, asked: Asked) -> tuple[int, str]:
-    """An answer without what the address said."""
-    text = answer.text
-    for value in asked.names.values():
+    """An answer without what the request said, and what follows from that."""
+    text = _DERIVED.sub("…", answer.text)
+    for value in {*asked.names.values(), *asked.referred}:
         text = text.replace(value, "…")
     return answer.status, text

@@ -3,7 +3,7 @@
 `BODIES` names each route; tests/integration/test_isolation.py fails for one that is not there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,8 @@ from tests.support.strong import HEADER
 from web.routes import Route
 
 OWN = f"{OF_USER}/own-exercises"
+ANALYSES = f"{OF_USER}/trainings/{{id}}/exercises/{{exerciseId}}/sets/{{setId}}/form-analyses"
+ADVISED = "2025-01-13"  # the day that advice is for
 OWN_SLUGS = ("carry", "drag")  # few, so that everybody uses the same
 
 # Bodies, for the user whose data it becomes.
@@ -70,7 +72,8 @@ def exercise(world: World, user: UUID, *, done: bool) -> dict[str, Any]:
     named = {"name": world.chance.choice(["Squat", world.secret(user)]), "notes": world.secret(user)}
     slugs = ["pistol-squat", *world.slugs]
     more = maybe(world, exercise=lambda: world.chance.choice(slugs))
-    sets = [set_(world, user) if done else {"done": False} for _ in range(world.chance.randint(1, 2))]
+    aim = {"done": False, "target": {"reps": 5}}
+    sets = [set_(world, user) if done else aim for _ in range(world.chance.randint(1, 2))]
     return named | more | {"sets": sets}
 
 
@@ -110,7 +113,8 @@ def batch(world: World, user: UUID) -> list[Any]:
 
 def workout(world: World, user: UUID) -> dict[str, Any]:
     """A workout, whether new or anew."""
-    prescribed = {"name": world.secret(user), "sets": 2, "notes": world.secret(user)}
+    prescribed = {"name": world.secret(user), "sets": 2, "reps": 5, "weight": 100, "notes": world.secret(user)}
+    prescribed |= maybe(world, progression=lambda: {"kind": "linear", "increment": 2.5})
     return {"name": world.secret(user), "exercises": [prescribed]} | grouped(world, user)
 
 
@@ -189,6 +193,63 @@ def import_(world: World, user: UUID) -> dict[str, str]:
     return {"file": HEADER + good + wrong} | maybe(world, dry_run=lambda: "true")
 
 
+def theirs(world: World, user: UUID, noun: str) -> str:
+    """An id of the user's, mostly."""
+    own = [id_ for id_, event in world.documents[user, noun].items() if not event["event_type"].endswith("_deleted")]
+    return world.chance.choice([*own, *own, *own, anyones(world, noun)])
+
+
+def phase(world: World, user: UUID) -> dict[str, Any]:
+    """A phase, whether new or anew: of workouts and a goal of whoever's."""
+    slot = {"workout_id": theirs(world, user, "workout"), "weekday": world.chance.randint(1, 7)}
+    part = {"kind": "microcycle", "parent_id": anyones(world, "phase")}
+    return (
+        {"name": world.secret(user), "first": "2025-01-06", "last": "2025-01-19", "schedule": [slot]}
+        | maybe(world, notes=lambda: world.secret(user), goal=lambda: world.secret(user), deload=lambda: True)
+        | maybe(world, goal_id=lambda: theirs(world, user, "goal"))
+        | (part if world.chance.random() < 0.2 else {})
+    )
+
+
+def new_phase(world: World, user: UUID) -> dict[str, Any]:
+    """A new one."""
+    return phase(world, user) | names(world, user, "phase")
+
+
+def goal(world: World, user: UUID) -> dict[str, Any]:
+    """A goal, whether new or anew."""
+    movement = world.chance.choice(["pistol-squat", f"name:{any_secret(world, user)}"])
+    aim = {"metric": "reps", "movement": movement, "target": world.chance.randint(1, 9)}
+    return {"name": world.secret(user), "start_day": "2025-01-01", "due": "2025-03-01", **aim} | maybe(
+        world, notes=lambda: world.secret(user)
+    )
+
+
+def new_goal(world: World, user: UUID) -> dict[str, Any]:
+    """A new one."""
+    return goal(world, user) | names(world, user, "goal")
+
+
+def check_in(world: World, user: UUID) -> dict[str, Any]:
+    """What is said of a day."""
+    return {"sleep": world.chance.randint(1, 7), "notes": world.secret(user)}
+
+
+def dry_run(world: World, user: UUID) -> dict[str, Any]:
+    """A rule that is tried against what was done of a movement, which others did too, or called so."""
+    name = world.chance.choice(["Squat", any_secret(world, user), any_secret(world, world.chance.choice(world.users))])
+    return {"name": name, "sets": 1, "reps": 5, "weight": 100, "progression": {"kind": "linear", "increment": 2.5}}
+
+
+def form_analysis(world: World, user: UUID) -> dict[str, Any]:
+    """What another service makes of a recording."""
+    said = {"scores": [{"name": world.secret(user), "value": 0.5, "about": world.secret(user)}]}
+    remark = {"severity": "info", "text": world.secret(user)}
+    made = {"analyser": {"name": world.secret(user), "version": "1"}, "analysed_at": date(world)}
+    video = any_secret(world, user)
+    return said | made | {"video_id": video, "remarks": [remark]} | names(world, user, "form_analysis")
+
+
 # Each route with authentication, and who makes its body.
 BODIES: dict[tuple[str, str], Callable[[World, UUID], Any] | None] = {
     ("GET", f"{TRAININGS}/changes"): None,
@@ -245,6 +306,33 @@ BODIES: dict[tuple[str, str], Callable[[World, UUID], Any] | None] = {
     ("POST", f"{OF_GROUP}/trainings"): group_training,
     ("GET", f"{OF_GROUP}/leaderboard"): None,
     ("GET", f"{OF_GROUP}/load"): None,
+    ("POST", f"{OF_USER}/phases"): new_phase,
+    ("GET", f"{OF_USER}/phases"): None,
+    ("GET", f"{OF_USER}/phases/{{phaseId}}"): None,
+    ("PUT", f"{OF_USER}/phases/{{phaseId}}"): phase,
+    ("DELETE", f"{OF_USER}/phases/{{phaseId}}"): None,
+    ("GET", f"{OF_USER}/calendar"): None,
+    ("POST", f"{OF_USER}/goals"): new_goal,
+    ("GET", f"{OF_USER}/goals"): None,
+    ("GET", f"{OF_USER}/goals/progress"): None,
+    ("GET", f"{OF_USER}/goals/{{goalId}}"): None,
+    ("PUT", f"{OF_USER}/goals/{{goalId}}"): goal,
+    ("DELETE", f"{OF_USER}/goals/{{goalId}}"): None,
+    ("GET", f"{OF_USER}/goals/{{goalId}}/progress"): None,
+    ("GET", f"{OF_USER}/workouts/{{id}}/next"): None,
+    ("GET", f"{OF_USER}/workouts/{{id}}/progression"): None,
+    ("POST", f"{OF_USER}/progression/dry-run"): dry_run,
+    ("PUT", f"{OF_USER}/check-ins/{{day}}"): check_in,
+    ("GET", f"{OF_USER}/check-ins/{{day}}"): None,
+    ("DELETE", f"{OF_USER}/check-ins/{{day}}"): None,
+    ("GET", f"{OF_USER}/check-ins"): None,
+    ("GET", f"{OF_USER}/readiness"): None,
+    ("GET", f"{OF_USER}/advice"): None,
+    ("POST", f"{OF_USER}/advice/{{adviceId}}/accept"): None,
+    ("POST", f"{OF_USER}/advice/{{adviceId}}/undo"): None,
+    ("GET", f"{OF_USER}/advice/accepted"): None,
+    ("POST", ANALYSES): form_analysis,
+    ("GET", ANALYSES): None,
     ("GET", f"{OF_USER}/metrics/volume"): None,
     ("GET", f"{OF_USER}/metrics/load"): None,
     ("GET", f"{OF_USER}/metrics/records"): None,
@@ -278,10 +366,24 @@ def fits(route: Route, event: dict[str, Any], *groups: str) -> bool:
     return not deleted and (status == "COMPLETED" or not route.path.endswith(("/reopen", "/sessions/{id}")))
 
 
+def advice(world: World, owner: Person, route: Route) -> str:
+    """Of what is advised, or was accepted."""
+    if route.path.endswith("/undo"):
+        return some(world, owner, "advice")
+    return world.chance.choice(world.advised[owner.user_id] or [str(world.uuid())])
+
+
+def some(world: World, owner: Person, noun: str) -> str:
+    """One of the owner's that is there, or one that never was."""
+    found = world.documents[owner.user_id, noun].items()
+    there = [id_ for id_, event in found if not event["event_type"].endswith("_deleted")]
+    return world.chance.choice(there) if there and world.chance.random() < 0.9 else str(world.uuid())
+
+
 def address(world: World, person: Person, route: Route) -> dict[str, str]:
     """Values of the address's parameters, which mostly fit together."""
     chance = world.chance
-    user = whose(world, person)
+    user = world.chance.choice(world.people) if person.name == "analyser" else whose(world, person)
     owner = user if chance.random() < 0.85 else chance.choice(world.people)
     noun = next((noun for noun in ("workout", "import") if f"/{noun}s/{{id}}" in route.path), "training")
     found = world.documents[owner.user_id, noun]
@@ -295,6 +397,10 @@ def address(world: World, person: Person, route: Route) -> dict[str, str]:
         "id": id_ if chance.random() < 0.95 else world.uuid(),
         "exerciseId": of["id"],
         "setId": chance.choice([set_["id"] for set_ in of["sets"]] or [world.uuid()]),
+        "goalId": some(world, owner, "goal"),
+        "phaseId": some(world, owner, "phase"),
+        "adviceId": advice(world, owner, route),
+        "day": f"2025-01-{chance.randint(10, 12)}",
         "exercise": chance.choice(["Squat", any_secret(world, owner.user_id)]),
         "slug": chance.choice(OWN_SLUGS if "{userId}" in route.path else world.slugs or ["manna"]),
         "name": chance.choice(["Squat", any_secret(world, owner.user_id)]),
@@ -328,5 +434,19 @@ def request(world: World, person: Person, route: Route) -> Asked:
         "history": lambda: "true",
         "movement": lambda: chance.choice(["name:squat", f"name:{any_secret(world, chance.choice(world.users))}"]),
     }
-    chosen = maybe(world, **{name: make for name, make in query.items() if name in fields})
-    return Asked(route, values, chosen, None if make is None else make(world, user), headers)
+    mostly = {"from": "2025-01-01", "to": "2025-02-28"} if {"first", "last"} <= fields.keys() else {}
+    always = {"day": ADVISED} if route.path.endswith(("/advice", "/accept")) else {}
+    chosen = maybe(world, **{name: make for name, make in query.items() if name in fields}) | always
+    chosen |= mostly if chance.random() < 0.8 else {}
+    body = None if make is None else make(world, user)
+    if "video_id" in (body or ()) and route.path.endswith("/form-analyses"):
+        body["video_id"] = video(world, values) or body["video_id"]
+    return Asked(route, values, chosen, body, headers)
+
+
+def video(world: World, values: Mapping[str, str]) -> str | None:
+    """That of the set which an address names, where there is one."""
+    events = (world.documents[user, "training"].get(values["id"]) for user in world.users)
+    exercises = [exercise for event in events if event for exercise in event["payload"]["exercises"]]
+    sets = [set_ for exercise in exercises for set_ in exercise["sets"] if set_["id"] == values["setId"]]
+    return sets[0].get("video_id") if sets else None

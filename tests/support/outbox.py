@@ -25,6 +25,8 @@ def settings_for(urls: DatabaseUrls, kafka: KafkaAddress | OwnBroker, topic: str
         "events_topic": topic,
         "workout_events_topic": f"{topic}_workouts",
         "exercise_events_topic": f"{topic}_exercises",
+        "phase_events_topic": f"{topic}_phases",
+        "readiness_events_topic": f"{topic}_readiness",
         "insights_topic": f"{topic}_insights",
         "topic_partitions": 4,
         "relay_lease": 1.0,

@@ -52,8 +52,11 @@ class MemoryProducer:
         self,
         topic: MemoryTopic,
         process: Process,
+        *,
         workouts: MemoryTopic | None = None,
         exercises: MemoryTopic | None = None,
+        phases: MemoryTopic | None = None,
+        readiness: MemoryTopic | None = None,
         insights: MemoryTopic | None = None,
     ) -> None:
         self.topic = topic
@@ -61,6 +64,8 @@ class MemoryProducer:
             "training_events": topic,
             "workout_events": workouts or MemoryTopic(),
             "exercise_events": exercises or MemoryTopic(),
+            "phase_events": phases or MemoryTopic(),
+            "readiness_events": readiness or MemoryTopic(),
             "training_insights": insights or MemoryTopic(),
         }
         self.process = process
@@ -135,6 +140,8 @@ class RelayProcess:
         *,
         workouts: MemoryTopic | None = None,
         exercises: MemoryTopic | None = None,
+        phases: MemoryTopic | None = None,
+        readiness: MemoryTopic | None = None,
         insights: MemoryTopic | None = None,
         lease: float = 1.0,
         batch: int = 50,
@@ -143,8 +150,16 @@ class RelayProcess:
         self.database = Database(url, pool_size=3, name=name, options=PLANNER)
         self.store = OutboxStore(self.database, name, lease=lease, batch=batch)
         self.process = Process()
-        self.producer = MemoryProducer(topic, self.process, workouts, exercises, insights)
-        topics = ("training_insights", "exercise_events", "workout_events", "training_events")
+        self.producer = MemoryProducer(
+            topic,
+            self.process,
+            workouts=workouts,
+            exercises=exercises,
+            phases=phases,
+            readiness=readiness,
+            insights=insights,
+        )
+        topics = tuple(self.producer.topics)[::-1]
         self.relay = Relay(_Mortal(self.store, self.process), self.producer, lease=lease, topics=topics)
         self._pause = pause
         self._task: asyncio.Task[None] | None = None

@@ -9,14 +9,21 @@ import schemathesis
 from tests.support.strong import HEADER
 from web.openapi import REQUEST_HEADERS
 
-COMPLETED, DELETED, EXERCISE, SET, UNDONE, PLANNED = (UUID(f"0193f1a0-0000-7000-8000-00000000c00{n}") for n in range(6))
+COMPLETED, DELETED, EXERCISE, SET, UNDONE, PLANNED, ANALYSED, WORKOUT, GOAL, PHASE, LEFT_GOAL, LEFT_PHASE = (
+    UUID(f"0193f1a0-0000-7000-8000-00000000c00{n:x}") for n in range(12)
+)
+ADVICE, UNDONE_ADVICE = (UUID(f"0193f1a0-0000-7000-8000-00000000ad0{n}") for n in range(2))  # that was accepted
+VIDEO = "video-1"  # of the one set of `ANALYSED`
+DAY, LEFT_DAY = "2026-01-05", "2026-01-06"  # on which the user checked in
 GROUP, LEFT = "team", "club"  # of the test's user, who leaves the second
 ERASED = UUID("0193f1a0-0000-7000-8000-00000000e000")  # another user, who may be erased again and again
 
 LOG = f"{HEADER}2026-01-05 12:00:00,Legs,1h,Squat,1,100,5,0,0,,,\n".encode()
 
+_OURS = (COMPLETED, DELETED, PLANNED, ANALYSED, WORKOUT)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
@@ -29,7 +36,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
         # One to which nothing refers, so that it can be deleted; the others stay.
         case.path_parameters["slug"] = "manna" if case.method == "DELETE" else "pistol-squat"
     group = LEFT if case.method == "DELETE" else GROUP
-    for name, known in {"version": "1", "name": "Row", "group": group, "table": "session_volume"}.items():
+    day = LEFT_DAY if case.method == "DELETE" else DAY
+    for name, known in {"day": day, "version": "1", "name": "Row", "group": group, "table": "session_volume"}.items():
         if 1 <= len((case.path_parameters or {}).get(name, "").strip()) <= 200:
             case.path_parameters[name] = known
     if case.path.endswith(("/users/{userId}", "/erasure")):
@@ -58,11 +66,16 @@ def _lead(method: str, last: str, ids: dict[str, Any]) -> None:
     Nothing else changes that, although schemathesis also tries ids that it has seen.
     """
     if all(_UUID.fullmatch(str(id_)) for id_ in ids.values()):
-        if "setId" in ids:
+        kept = {"goalId": GOAL, "phaseId": PHASE, "adviceId": UNDONE_ADVICE if last == "undo" else ADVICE}
+        left = {"goalId": LEFT_GOAL, "phaseId": LEFT_PHASE}
+        ids |= {name: str(id_) for name, id_ in (left if method == "DELETE" else kept).items() if name in ids}
+        if last == "form-analyses":
+            ids |= {"id": str(ANALYSED), "exerciseId": str(EXERCISE), "setId": str(SET)}
+        elif "setId" in ids:
             ids |= {"id": str(COMPLETED), "exerciseId": str(EXERCISE), "setId": str(SET)}
         elif last in {"reopen", "restore"}:
             ids["id"] = str(COMPLETED if last == "reopen" else DELETED)
-        elif method != "GET" and ids.get("id") in {str(COMPLETED), str(DELETED), str(PLANNED)}:
+        elif method != "GET" and ids.get("id") in map(str, _OURS):
             ids["id"] = str(uuid4())
 
 
@@ -85,6 +98,7 @@ def _mend(body: dict[str, Any]) -> None:
     name = body.get("name")
     if "difficulty" in body and isinstance(name, str) and name.strip() and len(name) <= 200 and "\0" not in name:
         body["name"] = f"test {uuid4()}"  # an own exercise's is its own
+    _mend_plan(body)
     if isinstance(body.get("timezone"), str) and len(body["timezone"]) <= 64:
         body["timezone"] = "Europe/Berlin"
     if isinstance(body.get("slug"), str) and len(body["slug"]) <= 100 and _SLUG.fullmatch(body["slug"]):
@@ -101,3 +115,20 @@ def _mend(body: dict[str, Any]) -> None:
             exercise["exercise"] = "pistol-squat"
             if isinstance(exercise.get("exercise_revision"), int) and exercise["exercise_revision"] >= 1:
                 exercise["exercise_revision"] = 1
+
+
+def _mend_plan(body: dict[str, Any]) -> None:
+    """Days in order, and what a phase, a goal or an analysis names is there."""
+    for first, last in (("first", "last"), ("start_day", "due")):
+        if all(_DAY.fullmatch(str(body.get(name))) for name in (first, last)):
+            body |= {first: DAY, last: LEFT_DAY}
+    if _UUID.fullmatch(str(body.get("goal_id"))):
+        body["goal_id"] = str(GOAL)
+    if _UUID.fullmatch(str(body.get("parent_id"))):
+        body["parent_id"] = None
+    slots = body.get("schedule")
+    for slot in slots if isinstance(slots, list) else ():
+        if isinstance(slot, dict) and _UUID.fullmatch(str(slot.get("workout_id"))):
+            slot["workout_id"] = str(WORKOUT)
+    if isinstance(body.get("video_id"), str) and "analyser" in body:
+        body["video_id"] = VIDEO

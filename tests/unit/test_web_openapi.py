@@ -11,12 +11,21 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from models.events import (
+    AdviceEvent,
+    AdviceEventType,
+    CheckInEvent,
+    CheckInEventType,
     EventType,
     ExerciseEvent,
     ExerciseEventType,
+    FormAnalysisEvent,
+    GoalEvent,
+    GoalEventType,
     InsightEventType,
     LoadBandEvent,
     PersonalRecordEvent,
+    PhaseEvent,
+    PhaseEventType,
     TrainingEvent,
     UserErasedEvent,
     UserEventType,
@@ -28,15 +37,26 @@ from web.api import ALL_ROUTES, ROUTES
 
 DOCS = Path(__file__).parents[2] / "docs"
 SAMPLES = sorted((DOCS / "samples").glob("*.json"))
-TYPES = {str(type_) for type_ in (*EventType, *UserEventType, *WorkoutEventType, *ExerciseEventType, *InsightEventType)}
-
-
+CHANNELS: dict[str, set[str]] = {
+    "training_events": {*EventType, *UserEventType},
+    "workout_events": set(WorkoutEventType),
+    "exercise_events": set(ExerciseEventType),
+    "phase_events": {*PhaseEventType, *GoalEventType, *AdviceEventType},
+    "readiness_events": set(CheckInEventType),
+    "training_insights": set(InsightEventType),
+}
+TYPES = {str(type_) for types in CHANNELS.values() for type_ in types}
 MODELS = {
     "training": TrainingEvent,
     "workout": WorkoutEvent,
     "exercise": ExerciseEvent,
+    "phase": PhaseEvent,
+    "goal": GoalEvent,
+    "advice": AdviceEvent,
+    "check": CheckInEvent,
     "personal": PersonalRecordEvent,
     "load": LoadBandEvent,
+    "form": FormAnalysisEvent,
     "user": UserErasedEvent,
 }
 
@@ -137,12 +157,7 @@ def test_every_example_of_an_answer_is_valid() -> None:
 
 def test_every_type_of_event_is_described(events: dict[str, Any]) -> None:
     assert set(events["components"]["messages"]) == TYPES
-    assert {name: set(channel["messages"]) for name, channel in events["channels"].items()} == {
-        "training_events": {*EventType, *UserEventType},
-        "workout_events": set(WorkoutEventType),
-        "exercise_events": set(ExerciseEventType),
-        "training_insights": set(InsightEventType),
-    }
+    assert {name: set(channel["messages"]) for name, channel in events["channels"].items()} == CHANNELS
 
 
 def test_every_type_of_event_has_a_sample() -> None:

@@ -30,29 +30,34 @@ export function userOf(text) {
 }
 
 /** A metric of the user. Raises `Failure`. */
-export async function metric(name, query = {}) {
+export const metric = (name, query) => mine(`metrics/${name}`, { query });
+
+/**
+ * What the API answers at `path`, below the user's address. With `version` nothing is written where another is stored.
+ * Raises `Failure`.
+ */
+export async function mine(path, { method = "GET", query = {}, body, version } = {}) {
   const text = token.get();
   if (text === null) throw new Failure(401, "A token is needed.");
-  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
   const user = encodeURIComponent(userOf(text));
-  return ask(`/api/v1/training/users/${user}/metrics/${name}?${new URLSearchParams(given)}`, {
-    Authorization: `Bearer ${text}`,
-  });
-}
-
-async function ask(address, headers) {
-  const answer = await fetched(address, headers);
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const headers = { Authorization: `Bearer ${text}` };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (version !== undefined) headers["If-Match"] = `"${version}"`;
+  const request = { method, headers, body: body && JSON.stringify(body) };
+  const answer = await fetched(`/api/v1/training/users/${user}/${path}?${new URLSearchParams(given)}`, request);
   if (answer.ok) return answer.json();
   const problem = await answer.json().catch(() => ({}));
   const detail = problem.detail ?? problem.title ?? `The answer was ${answer.status}.`;
-  throw new Failure(answer.status, WORDS[answer.status]?.(detail) ?? `This could not be read. ${detail}`);
+  const failed = `This could not be ${method === "GET" ? "read" : "done"}. ${detail}`;
+  throw new Failure(answer.status, WORDS[answer.status]?.(detail) ?? failed);
 }
 
 /** An answer of this service, whatever its status. Raises `Failure` where none came. */
-export async function fetched(address, headers = {}) {
+export async function fetched(address, request = {}) {
   try {
     const signal = AbortSignal.timeout(PATIENCE);
-    return await fetch(address, { headers, signal, cache: "no-store", credentials: "omit" });
+    return await fetch(address, { ...request, signal, cache: "no-store", credentials: "omit" });
   } catch {
     throw new Failure(0, "The service cannot be reached. Are you offline? Try again in a moment.");
   }
@@ -61,6 +66,7 @@ export async function fetched(address, headers = {}) {
 const WORDS = {
   401: (detail) => `The token was not accepted. ${detail}`,
   404: () => "The service knows no such data of this user.",
+  412: () => "It was changed elsewhere meanwhile. Refresh, and try again.",
   429: () => "The service is busy. Try again in a moment.",
   503: (detail) => `The service cannot answer right now. ${detail} Try again in a moment.`,
 };

@@ -74,13 +74,14 @@ function layoutOf(colour, layout) {
 }
 
 export class Panel {
-  /** Of the section with this id, which holds elements of the classes `summary`, `chart`, `data` and `words`. */
+  /** Of the section with this id, which holds `words`, and of `summary`, `chart`, `body` and `data` what it shows. */
   constructor(id) {
     this.section = document.getElementById(id);
     this.chart = this.section.querySelector(".chart");
     this.summary = this.section.querySelector(".summary");
     this.data = this.section.querySelector(".data");
     this.words = this.section.querySelector(".words");
+    this.body = this.section.querySelector(".body");
     this.shown = null;
     this.data?.addEventListener("toggle", () => this.#table());
     panels.push(this);
@@ -94,10 +95,21 @@ export class Panel {
     this.#visible(false);
   }
 
-  /** Show a view: `figure` makes traces and layout of colours and narrowness; `columns` and `rows` are the table. */
-  async show({ summary = "", figure, columns, rows }) {
+  /** Hold nothing of whom it showed. */
+  clear() {
+    this.say("It is read …");
+    for (const part of this.section.querySelectorAll(".summary, .facts, .body, .scroll")) part.replaceChildren();
+    if (this.chart) globalThis.Plotly?.purge(this.chart);
+  }
+
+  /**
+   * Show a view: `figure` makes traces and layout of colours and narrowness, `parts` are the nodes of the body,
+   * `columns` and `rows` the table.
+   */
+  async show({ summary = "", figure, parts = [], columns, rows }) {
     this.shown = { figure, columns, rows };
     if (this.summary) this.summary.textContent = summary;
+    this.body?.replaceChildren(...parts);
     this.words.textContent = "";
     this.#visible(true);
     this.#table();
@@ -116,7 +128,7 @@ export class Panel {
 
   #visible(there) {
     this.words.hidden = there;
-    for (const part of [this.chart, this.summary, this.data]) if (part) part.hidden = !there;
+    for (const part of [this.chart, this.summary, this.body, this.data]) if (part) part.hidden = !there;
   }
 
   #table() { // made when it is opened: some have thousands of rows
@@ -126,5 +138,8 @@ export class Panel {
     this.data.querySelector(".scroll").replaceChildren(table(title, columns, rows));
   }
 }
+
+/** Have no panel hold anything any more. */
+export const clear = () => panels.forEach((panel) => panel.clear());
 
 for (const query of [dark, narrow]) query.addEventListener("change", () => panels.forEach((panel) => panel.draw()));

@@ -5,22 +5,26 @@ import { DASH, number } from "./charts.js";
 const DAY = 86400000; // milliseconds
 const CATEGORIES = ["Push", "Pull", "Legs", "Core", "Skill"];
 const UNKNOWN = "Other"; // the exercise names no movement that is known
-const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+export const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const BANDS = { under: "under the band", target: "within the band", over: "over the band" };
 const REASONS = {
   before_28_days: "fewer than 28 days are known yet",
   no_chronic_load: "there is no load to compare with",
 };
-const isKnown = (value) => value !== null && value !== undefined; // the API leaves out what is unknown, or says null
+/** Whether the API tells it: what is unknown it leaves out, or says null. */
+export const isKnown = (value) => value !== null && value !== undefined;
 const date = (text) => new Date(`${text}T00:00:00Z`);
 const iso = (day) => day.toISOString().slice(0, 10);
-const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 
 /** A day as people write it. */
 export function said(day) {
   if (!isKnown(day)) return DASH;
   return date(day).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 }
+
+/** The same without its year. */
+export const short = (day) => said(day).replace(/ \d+$/, "");
 
 /** The day so many months, or days, from `day`. */
 export function moved(day, { months = 0, days = 0 }) {

@@ -1,0 +1,107 @@
+"""The SQL of `storage.advice`. Parameters are psycopg2's, by name."""
+
+from storage.plan_statements import PLANNED
+from storage.reports_statements import JUDGED, LATEST, LOAD_FIGURES
+from storage.training_parts import FIELDS
+
+# What the log says of one athlete up to a day, and what is planned from that day on: one row, whatever there is.
+# A local day lies within 14 hours of the same day in UTC: so `date` narrows the index, and `day` decides.
+READ = f"""
+WITH asked AS MATERIALIZED (
+    SELECT coalesce(%(day)s::date, ({LATEST}), (now() AT TIME ZONE 'UTC')::date) AS day
+), measure AS MATERIALIZED (
+    SELECT measure FROM analytics.judged_measures WHERE user_id = %(user_id)s AND judged
+), stored AS MATERIALIZED (
+    SELECT min(day) AS first, max(day) AS last FROM analytics.daily_load
+    WHERE user_id = %(user_id)s AND measure = (SELECT measure FROM measure)
+), done AS MATERIALIZED (
+    SELECT t.id, t.day, t.date, t.workout_id, t.workout_version FROM trainings t, asked
+    WHERE t.user_id = %(user_id)s AND t.status = 'COMPLETED' AND t.deleted_at IS NULL
+      AND t.date > asked.day - %(done_days)s - 1 AND t.date < asked.day + 2
+      AND t.day > asked.day - %(done_days)s AND t.day <= asked.day
+    ORDER BY t.day DESC, t.date DESC, t.id DESC LIMIT %(most_done)s
+), done_exercises AS MATERIALIZED (
+    SELECT d.id AS training_id, x.id, x.name, x.exercise, x.position, count(s.target) AS planned,
+           count(*) FILTER (WHERE s.done) AS done
+    FROM done d JOIN training_exercises x ON x.user_id = %(user_id)s AND x.training_id = d.id
+    LEFT JOIN training_sets s ON s.user_id = x.user_id AND s.training_id = x.training_id AND s.exercise_id = x.id
+    GROUP BY d.id, x.id, x.name, x.exercise, x.position
+), ahead AS MATERIALIZED (
+    SELECT t.* FROM trainings t, asked
+    WHERE t.user_id = %(user_id)s AND t.deleted_at IS NULL AND NOT t.hidden AND t.skipped_at IS NULL
+      AND t.date >= asked.day - interval '1 day' AND t.date < asked.day + %(ahead_days)s + interval '1 day'
+      AND t.day >= asked.day AND t.day < asked.day + %(ahead_days)s
+    ORDER BY t.date, t.id LIMIT %(most_ahead)s
+), accepted AS MATERIALIZED (
+    SELECT a.* FROM advice a, asked
+    WHERE a.user_id = %(user_id)s AND a.deleted_at IS NULL AND a.day > asked.day - %(standing_days)s
+      AND a.day <= asked.day
+    ORDER BY a.created_at DESC, a.id DESC LIMIT %(most_accepted)s
+)
+SELECT asked.day, {JUDGED}, (SELECT measure FROM measure), (
+    SELECT count(*) FROM analytics.daily_volume d
+    WHERE d.user_id = %(user_id)s AND d.day > asked.day - 28 AND d.day <= asked.day
+      AND CASE (SELECT measure FROM measure)
+              WHEN 'session_rpe' THEN d.session_rpe_load IS NOT NULL
+              WHEN 'system_load' THEN d.system_load_kg > 0 AND d.system_load_sets = d.sets
+              WHEN 'external_load' THEN d.external_load_kg > 0
+              WHEN 'time_under_tension' THEN d.time_under_tension_seconds > 0 END
+), (SELECT first FROM stored), (
+    SELECT json_agg(json_build_array({LOAD_FIGURES}) ORDER BY day) FROM analytics.daily_load l
+    WHERE l.user_id = %(user_id)s AND l.measure = (SELECT measure FROM measure) AND l.day <= asked.day
+      AND l.day > least(asked.day, (SELECT last FROM stored)) - %(load_days)s
+), (
+    SELECT json_agg(json_build_array(
+        movement, kind, trim_scale(round(value, 4)), trim_scale(round(at_weight_kg, 4)), day, training_id
+    ) ORDER BY day DESC, training_id, movement, kind, at_weight_kg)
+    FROM (
+        SELECT r.* FROM analytics.personal_records r
+        WHERE r.user_id = %(user_id)s AND r.day > asked.day - 28 AND r.day <= asked.day AND r.superseded_on IS NULL
+        ORDER BY r.day DESC, r.training_id, r.movement, r.kind, r.at_weight_kg LIMIT %(most_records)s
+    ) records
+), (
+    SELECT json_agg(json_build_array(week, key, category, sets) ORDER BY week, key, category) FROM (
+        SELECT (asked.day - v.day) / 7 AS week, 'name:' || folded_name(v.name) AS key, v.category,
+               sum(v.hard_sets) AS sets
+        FROM analytics.exercise_volume v
+        WHERE v.user_id = %(user_id)s AND v.day > asked.day - 28 AND v.day <= asked.day
+          AND v.category IN ('Push', 'Pull')
+        GROUP BY 1, 2, 3
+    ) weeks
+), (
+    SELECT json_agg(json_build_array(d.id, d.day, d.workout_id, d.workout_version, (
+        SELECT json_agg(json_build_array(e.id, e.name, e.exercise, e.planned, e.done) ORDER BY e.position)
+        FROM done_exercises e WHERE e.training_id = d.id
+    )) ORDER BY d.day DESC, d.date DESC, d.id DESC) FROM done d
+), (
+    SELECT json_agg(json_build_array(w.id, w.version, (
+        SELECT json_agg(json_build_array(e.id, e.name, e.exercise) ORDER BY e.position)
+        FROM workout_exercises e WHERE e.user_id = w.user_id AND e.workout_id = w.id
+    ))) FROM workouts w
+    WHERE w.user_id = %(user_id)s AND w.deleted_at IS NULL AND w.id IN (SELECT workout_id FROM done)
+), (
+    SELECT json_agg(json_build_array(t.id, t.version, t.source_id, rfc3339(t.created_at), {FIELDS}::json)
+                    ORDER BY t.date, t.id)
+    FROM ahead t WHERE {PLANNED}
+), (SELECT array_agg(DISTINCT t.day) FROM ahead t), (
+    SELECT coalesce(bool_or(t.status <> 'PLANNED'), false) FROM ahead t WHERE t.day = asked.day
+), (
+    SELECT json_agg(json_build_array(p.first, p.last)) FROM phases p
+    WHERE p.user_id = %(user_id)s AND p.deleted_at IS NULL AND p.deload
+      AND p.first < asked.day + %(ahead_days)s AND p.last > asked.day - %(standing_days)s
+), (
+    SELECT json_agg(json_build_array(
+        a.id, a.version, rfc3339(a.created_at), rfc3339(a.updated_at), a.day, a.undone, a.content -> 'kind',
+        a.content -> 'subject', CASE WHEN a.day = asked.day AND NOT a.undone THEN a.content END
+    ) ORDER BY a.created_at DESC, a.id DESC) FROM accepted a
+)
+FROM asked
+"""
+
+# What the log says of versions of trainings.
+VERSIONS = """
+SELECT o.aggregate_id, o.version, o.payload FROM outbox o
+JOIN json_to_recordset(%(versions)s::json) AS v(id uuid, version integer)
+  ON o.aggregate_id = v.id AND o.version = v.version
+WHERE o.user_id = %(user_id)s AND o.aggregate_type = 'training'
+"""

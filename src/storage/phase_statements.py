@@ -1,0 +1,63 @@
+"""The SQL of `storage.phases`: a user's phases, and the trainings that they have laid."""
+
+from storage.calendar_statements import DAY
+from storage.document_statements import STORED
+from storage.plan_statements import PLANNED, TOLD
+
+# The phase itself, its parent, the microcycles of both, and every deload: what a change of the phase is judged by. And
+# the day, and whether the user has the goal. Always a row. What they have laid is left out: it is read with the
+# trainings.
+NEIGHBOURS = f"""
+SELECT ({DAY}), EXISTS (
+    SELECT FROM goals g WHERE g.user_id = %(user_id)s AND g.id = %(goal_id)s::uuid AND g.deleted_at IS NULL
+), p.id, p.version, (p.content::jsonb - 'trainings')::text
+FROM (VALUES (1)) one LEFT JOIN phases p ON p.user_id = %(user_id)s AND p.deleted_at IS NULL AND (
+    p.id IN (%(id)s, %(parent_id)s::uuid) OR p.deload
+    OR (p.content ->> 'parent_id')::uuid IN (%(id)s, %(parent_id)s::uuid))
+ORDER BY p.first, p.id
+"""
+
+# The trainings that these phases have laid; and those of other phases that a plan may change, on days of `first` to
+# `last`, each pair of which are a deload that comes or goes.
+LAID = f"""
+SELECT p.phase_id, p.week, p.slot, t.id, t.status::text, t.skipped_at IS NOT NULL, t.deleted_at IS NOT NULL, t.day,
+       t.date, t.timezone, t.title, t.workout_id, t.notes, planned.*
+FROM (
+    SELECT * FROM phase_trainings WHERE user_id = %(user_id)s AND phase_id = ANY (%(phases)s::uuid[])
+    UNION ALL
+    SELECT others.*
+    FROM phase_trainings others JOIN trainings t ON t.user_id = others.user_id AND t.id = others.training_id
+    WHERE others.user_id = %(user_id)s AND others.phase_id <> ALL (%(phases)s::uuid[]) AND {PLANNED}
+      AND EXISTS (
+          SELECT FROM unnest(%(first)s::date[], %(last)s::date[]) AS days(first, last)
+          WHERE t.day BETWEEN days.first AND days.last)
+) p JOIN trainings t ON t.user_id = p.user_id AND t.id = p.training_id
+LEFT JOIN LATERAL (SELECT {TOLD} WHERE {PLANNED}) planned ON true
+"""
+
+WORKOUTS = """
+SELECT id, version, name, group_external_id, plan FROM workouts
+WHERE user_id = %(user_id)s AND id = ANY (%(ids)s::uuid[]) AND deleted_at IS NULL
+"""
+
+# What the phases lay from now on, and which trainings are not theirs any more.
+LINK = """
+WITH gone AS (
+    DELETE FROM phase_trainings p USING json_to_recordset(%(gone)s::json) AS g(phase_id uuid, training_id uuid)
+    WHERE p.user_id = %(user_id)s AND p.phase_id = g.phase_id AND p.training_id = g.training_id
+)
+INSERT INTO phase_trainings (user_id, phase_id, training_id, week, slot)
+SELECT %(user_id)s, l.phase_id, l.training_id, l.week, l.slot
+FROM json_to_recordset(%(links)s::json) AS l(phase_id uuid, training_id uuid, week integer, slot integer)
+ON CONFLICT (user_id, phase_id, training_id) DO UPDATE SET week = excluded.week, slot = excluded.slot
+RETURNING 1
+"""
+
+LIST = f"""
+SELECT d.first, {STORED} FROM phases d
+WHERE d.user_id = %(user_id)s AND d.deleted_at IS NULL
+  AND (%(first)s::date IS NULL OR d.last >= %(first)s::date) AND (%(last)s::date IS NULL OR d.first <= %(last)s::date)
+  AND (%(after_first)s::date IS NULL OR (d.first, d.id) > (%(after_first)s::date, %(after_id)s::uuid))
+ORDER BY d.first, d.id
+LIMIT %(limit)s
+"""

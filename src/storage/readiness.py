@@ -1,0 +1,45 @@
+"""What readiness is computed from, out of the tables of record: one statement."""
+
+import datetime as dt
+from dataclasses import dataclass
+from uuid import UUID
+
+from models.readiness import CheckInValues, PlannedSets
+from storage.database import Runner
+from storage.readiness_statements import READINESS
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessInputs:
+    """What the readiness of the days `first` to `last` is computed from: all that `analytics.readiness` asks for.
+
+    `last` is at most `today`, the athlete's present day; where `first` lies after it, no day was asked for. `as_of`
+    (RFC 3339): every change that was accepted before is in it.
+    """
+
+    today: dt.date
+    first: dt.date
+    last: dt.date
+    as_of: str
+    check_ins: list[CheckInValues]
+    trainings: list[PlannedSets]
+
+
+async def read_inputs(
+    runner: Runner, user_id: UUID, *, first: dt.date | None = None, last: dt.date | None = None, before: int
+) -> ReadinessInputs:
+    """The user's check-ins and planned sets of the local days `first` to `last`, and of the `before` days before them.
+
+    By default `last` is the present day, and `first` 27 days before it. Of a range of more than `MOST_DAYS` days only
+    the last of them are read, and nothing before `models.check_ins.EARLIEST`.
+    """
+    parameters = {"user_id": user_id, "first": first, "last": last, "before": before}
+    ((today, begin, until, as_of, check_ins, trainings),) = await runner.all(READINESS, parameters)
+    return ReadinessInputs(
+        today,
+        begin,
+        until,
+        as_of,
+        [CheckInValues(dt.date.fromisoformat(day), *values) for day, *values in check_ins or ()],
+        [PlannedSets(UUID(id_), dt.date.fromisoformat(day), *counts) for id_, day, *counts in trainings or ()],
+    )
