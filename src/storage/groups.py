@@ -20,9 +20,10 @@ from models.memberships import Scope
 from models.workouts import WorkoutBody
 from storage.access import Access, Guarded
 from storage.database import Database
+from storage.documents import StoredDocument
 from storage.training_writes import ATTEMPTS, Author
 from storage.workout_statements import COPY
-from storage.workouts import StoredWorkout, WorkoutPlans, Workouts
+from storage.workouts import WorkoutPlans, Workouts
 
 T = TypeVar("T")
 
@@ -93,7 +94,7 @@ class Groups:
         return [GroupAthlete(user_id=user_id, scopes=scopes) for user_id, scopes in rows]
 
     async def copy(
-        self, coach: Coach, workout: StoredWorkout, athletes: Sequence[UUID]
+        self, coach: Coach, workout: StoredDocument, athletes: Sequence[UUID]
     ) -> list[tuple[UUID, UUID, Outcome]]:
         """Give each athlete a copy of the coach's workout; the athlete, the copy, and what became of it, in order.
 

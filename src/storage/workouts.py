@@ -4,7 +4,6 @@ one that makes a planned training of a workout. What `storage.training_writes` s
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -31,6 +30,7 @@ from models.workouts import (
     workout_fields,
 )
 from storage.database import Database, Row
+from storage.documents import StoredDocument, stored
 from storage.training_statements import Write
 from storage.training_writes import ATTEMPTS, TAKEN, Author, IdempotencyKey, Refused, TrainingWriter, Written
 from storage.trainings import Change, stored_training
@@ -40,16 +40,6 @@ MAX_PLAN_BYTES = MAX_EVENT_BYTES - 10_000  # the training's title and the like s
 
 # The workout as clients read it: a `WorkoutDocument`.
 _document = partial(document_json, source_id=None)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredWorkout:
-    """A workout as it is stored now."""
-
-    id: UUID
-    version: int
-    created_at: dt.datetime
-    document: bytes
 
 
 class Workouts:
@@ -98,7 +88,7 @@ class Workouts:
             if same is not None:
                 if not same:
                     raise IdentityConflict("A workout with this `id` was created with another body.")
-                found = _stored(author.user_id, existing)
+                found = stored(author.user_id, existing)
                 return Written(found.id, found.version, found.document)
             # Another statement created it after this one's snapshot was taken: the next one sees it.
         raise DatabaseUnavailable("Too many writes of this workout at once.")
@@ -149,23 +139,23 @@ class Workouts:
         version, _, _, replayed = await self._change(DELETE, author, write, if_match, key)
         return replayed or Written(id_, version, None)
 
-    async def read(self, user_id: UUID, id_: UUID) -> StoredWorkout:
+    async def read(self, user_id: UUID, id_: UUID) -> StoredDocument:
         """The workout as it is now. Raises `NotFound`, for a deleted one and for another user's too."""
         row = await self._database.one(READ, {"user_id": user_id, "id": id_})
         if row is None:
             raise _not_found()
-        return _stored(user_id, row)
+        return stored(user_id, row)
 
     async def page(
         self, user_id: UUID, *, after: tuple[dt.datetime, UUID] | None = None, limit: int
-    ) -> list[StoredWorkout]:
+    ) -> list[StoredDocument]:
         """At most `limit` of the user's workouts, those created last first.
 
         `after` is when the last workout of the page before was created, and its id.
         """
         after_moment, after_id = after or (None, None)
         parameters = {"user_id": user_id, "after_moment": after_moment, "after_id": after_id, "limit": limit}
-        return [_stored(user_id, row) for row in await self._database.all(LIST, parameters)]
+        return [stored(user_id, row) for row in await self._database.all(LIST, parameters)]
 
     async def versions(self, user_id: UUID, id_: UUID, *, after: int = 0, limit: int) -> list[Change]:
         """At most `limit` changes of the workout, oldest first, from the one after version `after` on.
@@ -310,20 +300,6 @@ class WorkoutPlans:
                 raise _not_found()
             # Another statement created it after this one's snapshot was taken: the next one sees it.
         raise DatabaseUnavailable("Too many writes of this training at once.")
-
-
-def _stored(user_id: UUID, row: Sequence[Any]) -> StoredWorkout:
-    id_, version, created_at, updated_at, deleted_at, fields = row
-    document = _document(
-        id=id_,
-        user_id=user_id,
-        version=version,
-        fields=fields[1:-1],
-        created_at=created_at,
-        updated_at=updated_at,
-        deleted_at=deleted_at,
-    )
-    return StoredWorkout(id_, version, created_at, document)
 
 
 def _logged(user_id: UUID, id_: UUID, row: Row) -> bytes:
