@@ -367,11 +367,13 @@ class Relay:
         """Between two windows: what somebody asks of refused events. All that waits behind one is published."""
         while (asked := await self._store.asked()) is not None:
             rows = await self._store.passed(self._mine, asked)
-            self._held.pop((asked.user_id, asked.aggregate_id), None)
+            place = asked.user_id, asked.aggregate_id
+            self._held.pop(place, None)
             await self._publish(rows)
-            await self._store.settle(self._mine, asked)
+            if self._held.get(place) != asked.seq:  # refused again it waits, though somebody may ask anew already
+                await self._store.settle(self._mine, asked)
+                log.warning("a refused event is settled", extra={"seq": asked.seq, "asked": asked.state})
             await self._renew()
-            log.warning("a refused event is settled", extra={"seq": asked.seq, "asked": asked.state})
         self._say(held=len(self._held))
 
     # Records

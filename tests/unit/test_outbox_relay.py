@@ -181,6 +181,28 @@ def test_poison_holds_back_its_training_only(world: World, run: Run) -> None:
     assert worker.relay.state.held == 0
 
 
+def test_an_event_that_is_refused_again_is_not_settled_however_soon_somebody_asks_once_more(
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(world, "only")
+    world.poison = {str(UUID(int=1))}
+    world.post(1, 3)
+    run(1)
+    quarantine = worker.store.quarantine
+
+    async def then_ask(*arguments: Any) -> None:
+        await quarantine(*arguments)
+        world.poison = set()
+        world.ask("retry")
+
+    monkeypatch.setattr(worker.store, "quarantine", then_ask)
+    world.ask("retry")
+    run(1)
+    assert versions(world, 1) == [1, 2, 3]
+    assert [held.state for held in world.quarantine.values()] == ["published"]
+    assert worker.relay.state.held == 0
+
+
 def test_a_skip_gives_up_one_event(world: World, run: Run) -> None:
     Worker(world, "only")
     world.post(1)
