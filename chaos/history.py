@@ -78,7 +78,7 @@ PLANS: frozenset[Kind] = frozenset({"plan", "coach-plan", "group-training"})
 # What changes trainings beside its own aggregate, in one transaction; no client names them.
 CARRIERS: frozenset[Kind] = frozenset({"phase-create", "phase-move", "phase-delete", "advice-accept", "advice-undo"})
 # Whose events are on the topic of another type.
-SHARED_TOPICS: Mapping[str, Type] = {"goal": "phase", "advice": "phase", "form_analysis": "insight"}
+SHARED_TOPICS: Mapping[str, Type] = {"goal": "phase", "advice": "check_in", "form_analysis": "insight"}
 
 
 class Aggregate(NamedTuple):
@@ -225,9 +225,9 @@ class Facts:
     recoveries: tuple[Recovery, ...] = ()
     stops: tuple[Stop, ...] = ()
     peak_memory: int = 0
-    """Bytes resident of the largest worker at any time."""
+    """Bytes resident of the worker that came nearest to its limit at any time, or farthest beyond it."""
     memory_limit: int = 150 * 2**20
-    """Bytes resident of a worker."""
+    """That limit."""
     peak_connections: int = 0
     """Of all workers to PostgreSQL at any time."""
     connection_limit: int = 0

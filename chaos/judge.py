@@ -28,7 +28,7 @@ from chaos.rules.coaches import (
 )
 from chaos.rules.erasures import key_of, left_behind, unlike_the_last_word, unlike_the_request
 from chaos.rules.measures import bad_stops, slow_recoveries, unbounded
-from chaos.rules.periodisation import unlike_the_advice, unlike_the_phase
+from chaos.rules.periodisation import unlike_the_advice, unlike_the_links, unlike_the_phase
 from chaos.rules.tables import unlike_the_events, unlike_the_record
 from chaos.rules.topics import Topic, differing_copies, disorder, lost, phantoms, too_many_copies
 from tests.support.topic import Record
@@ -127,6 +127,7 @@ def decide(evidence: Evidence, history: History, facts: Facts) -> Verdict:
         *unlike_the_log(asked, evidence.stored),
         *unlike_the_plan(calls, asked),
         *unlike_the_phase(calls, asked, evidence.planned, went_back=bool(facts.rewinds)),
+        *unlike_the_links(asked, evidence.planned, went_back=bool(facts.rewinds)),
         *unlike_the_advice(asked, went_back=bool(facts.rewinds)),
         *writes_without_leave(calls, changes, asked),
         *unlike_the_coachs(calls, asked),

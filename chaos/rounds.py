@@ -21,8 +21,6 @@ _BEFORE = 2.0  # seconds of load before the fault
 _CALM_AFTER = 1 / 3  # the part of kills whose recovery is waited for; the others come into one
 _AFTER = 1.0  # seconds of load after the recovery
 _RATE = 40.0  # calls a second
-_MEMORY = 150 * 2**20  # bytes of a worker
-_PYARROW = 60 * 2**20  # more, where there are archives to read
 _LONGEST = 90.0  # seconds that a round's load may last: bounds what may wait in the outbox
 
 
@@ -151,15 +149,16 @@ async def _round(servers: Servers, seed: int, number: int, name: str, suffer: Su
 
 
 def _facts(stack: Stack, watch: Watch) -> Facts:
+    memory, memory_limit = watch.memory
     return Facts(
         crashes=stack.crashes,
         batch=BATCH,
         recoveries=tuple(watch.recoveries),
         stops=tuple(stack.stops),
-        peak_memory=watch.peak_memory,
+        peak_memory=memory,
         peak_connections=watch.peak_connections,
         connection_limit=(POOL_SIZE + 3) * (stack.most_workers + 1),  # one that died may not have ended yet
-        memory_limit=_MEMORY + (_PYARROW if any(stack.archive_dir.iterdir()) else 0),
+        memory_limit=memory_limit,
         outbox_rows=watch.outbox_rows,
         outbox_limit=int(_RATE * 10 * _LONGEST),
         poison=stack.poison,

@@ -18,6 +18,8 @@ from storage.outbox import status
 EVERY = 0.25  # seconds between two looks
 CALM = 1.0  # seconds of lag that a service under load has anyway on a busy machine
 PATIENCE = 40.0  # seconds until a recovery counts as none
+MEMORY = 150 * 2**20  # bytes that a worker may hold
+PYARROW = 60 * 2**20  # more, once it has read an archive
 
 _CONNECTIONS = """
 SELECT count(*) FROM pg_stat_activity
@@ -45,6 +47,13 @@ class Look:
         return max(self.relay_lag, self.fold_lag)
 
 
+def memory_of(process: psutil.Process) -> tuple[int, int]:
+    """The bytes that a worker holds, and how many it may."""
+    held = process.memory_info().rss
+    has_read = held > MEMORY and any("libarrow" in mapped.path for mapped in process.memory_maps())
+    return held, MEMORY + (PYARROW if has_read else 0)
+
+
 class Watch:
     """Looks at the stack every `EVERY` seconds until it is left. An async context manager."""
 
@@ -61,6 +70,7 @@ class Watch:
         self.marks: list[tuple[float, str]] = []  # seconds since the watch began, and what happened
         self.recoveries: list[Recovery] = []
         self.peak_memory = 0  # bytes
+        self.memory = (0, MEMORY)  # `memory_of` the worker that came nearest to its limit, or farthest beyond
         self.peak_connections = 0
         self.outbox_rows = 0
         self.flowed_at: float | None = None  # the end of `flowed`, in monotonic seconds
@@ -138,7 +148,9 @@ class Watch:
             self.peak_connections = max(self.peak_connections, int(connections))
         for worker in self._stack.workers:
             with suppress(psutil.NoSuchProcess):
-                self.peak_memory = max(self.peak_memory, psutil.Process(worker.pid).memory_info().rss)
+                memory = memory_of(psutil.Process(worker.pid))
+                self.peak_memory = max(self.peak_memory, memory[0])
+                self.memory = max(self.memory, memory, key=lambda pair: pair[0] - pair[1])
         calls = self._history.calls[self._counted :]
         self._counted += len(calls)
         self._answered += sum(call.outcome == "ok" for call in calls)

@@ -29,6 +29,29 @@ class Judgement:
     """Events that came back from the topics."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a drill."""
+
+    judgement: Judgement
+    faults: tuple[str, ...]
+    """Everything that is not as it must be."""
+    errors: tuple[str, ...]
+    """What workers logged as errors, some of which belong to a drill."""
+
+    def _told(self, title: str, figures: Mapping[str, object]) -> str:
+        """For operators: the figures, what is not as it must be, and then what workers logged as errors too."""
+        figures = {**figures, "events on the topics": self.judgement.events, "copies": self.judgement.copies}
+        width = max(map(len, figures))
+        lines = [title, *(f"  {name:{width}}  {figure}" for name, figure in figures.items())]
+        lines += [f"  FAULT: {fault}" for fault in self.faults[:_SHOWN]]
+        if len(self.faults) > _SHOWN:
+            lines.append(f"  … and {len(self.faults) - _SHOWN} more")
+        if self.faults:
+            lines += [f"  LOGGED: {error}" for error in self.errors[:_SHOWN]]
+        return "\n".join([*lines, "  FAILED" if self.faults else "  all is as it must be"])
+
+
 async def judge(stack: Stack, version: Version, writes: Sequence[Write]) -> Judgement:
     """Look for each of these writes in the log, and compare the log with its topics (I1 to I4).
 
@@ -54,18 +77,6 @@ async def judge(stack: Stack, version: Version, writes: Sequence[Write]) -> Judg
         faults.append(f"training analytics verify: exit {verified.returncode}\n{verified.stdout}{verified.stderr}")
     lost = frozenset(write for write in writes if write.request_id not in rows)
     return Judgement(tuple(faults), events, copies, lost, restored)
-
-
-def report(title: str, figures: Mapping[str, object], faults: Sequence[str], errors: Sequence[str]) -> str:
-    """What an operator reads: the figures, what is not as it must be, and then what workers logged as errors too."""
-    width = max(map(len, figures))
-    lines = [title, *(f"  {name:{width}}  {figure}" for name, figure in figures.items())]
-    lines += [f"  FAULT: {fault}" for fault in faults[:_SHOWN]]
-    if len(faults) > _SHOWN:
-        lines.append(f"  … and {len(faults) - _SHOWN} more")
-    if faults:
-        lines += [f"  LOGGED: {error}" for error in errors[:_SHOWN]]
-    return "\n".join([*lines, "  FAILED" if faults else "  all is as it must be"])
 
 
 def _log(owner_url: str) -> list[tuple[str, int, bool]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from drills.clients import Clients
-from drills.judgement import Judgement, judge, report
+from drills.judgement import Outcome, judge
 from drills.previous import Version, present_version
 from drills.stack import Stack
 from embedded.postgres import Postgres, programs
@@ -20,8 +20,8 @@ _PHASE = 100  # writes before the backup and after it, at least
 _STOP = 15.0  # seconds until a worker that was asked to stop is killed
 
 
-@dataclass(frozen=True)
-class Restore:
+@dataclass(frozen=True, kw_only=True)
+class Restore(Outcome):
     """What came of it. Times are in seconds."""
 
     version: Version
@@ -35,11 +35,6 @@ class Restore:
     """… and until what was lost and published is back, and folded."""
     writes: int
     """Writes that were acknowledged before the loss."""
-    judgement: Judgement
-    faults: tuple[str, ...]
-    """Everything that is not as it must be."""
-    errors: tuple[str, ...]
-    """What workers logged as errors, some of which belong to a drill."""
 
     def report(self) -> str:
         """For operators."""
@@ -50,10 +45,8 @@ class Restore:
             "writes acknowledged before the loss": self.writes,
             "events taken back from the topics": self.judgement.restored,
             "writes lost, not published yet": len(self.judgement.lost),
-            "events on the topics": self.judgement.events,
-            "copies": self.judgement.copies,
         }
-        return report(f"Restore of {self.version} from a base backup", figures, self.faults, self.errors)
+        return self._told(f"Restore of {self.version} from a base backup", figures)
 
 
 async def restore(folder: Path, server: Postgres, urls: DatabaseUrls, kafka: KafkaAddress) -> Restore:
@@ -89,9 +82,7 @@ async def _restore(stack: Stack, server: Postgres, successor: Postgres) -> Resto
 
     began = monotonic()
     successor.start()
-    done = await stack.command(version, "migrate")
-    if done.returncode != 0:
-        raise RuntimeError(f"training migrate: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    await stack.migrate(version)
     worker = await stack.start(version)
     ready = monotonic() - began
     await stack.flows(worker)

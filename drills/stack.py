@@ -76,6 +76,17 @@ class Stack:
             check=False,
         )
 
+    async def migrate(self, version: Version, attempts: int = 1) -> int:
+        """Run `training migrate` of this version, again where something held a table; returns the runs that it took.
+
+        Raises `RuntimeError`, with what it said, where so many attempts do not do it.
+        """
+        for attempt in range(1, attempts + 1):
+            done = await self.command(version, "migrate")
+            if done.returncode == 0:
+                return attempt
+        raise RuntimeError(f"training migrate of {version}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+
     async def flows(self, *workers: Worker) -> None:
         """Wait until events flow through these workers and are folded."""
         for worker in workers:

@@ -7,7 +7,7 @@ from time import monotonic
 
 from drills.balancer import Balancer
 from drills.clients import Clients
-from drills.judgement import Judgement, judge, report
+from drills.judgement import Outcome, judge
 from drills.previous import Version, present_version, previous_version
 from drills.stack import Stack
 from embedded.worker import Worker
@@ -20,8 +20,8 @@ _ATTEMPTS = 5  # of a migration that something held up
 _STOP = 15.0  # seconds until a worker that was asked to stop is killed
 
 
-@dataclass(frozen=True)
-class Upgrade:
+@dataclass(frozen=True, kw_only=True)
+class Upgrade(Outcome):
     """What came of it. Times are in seconds."""
 
     before: Version
@@ -38,11 +38,6 @@ class Upgrade:
     """Requests that got no answer, or a wrong one."""
     writes: int
     """Writes that were acknowledged."""
-    judgement: Judgement
-    faults: tuple[str, ...]
-    """Everything that is not as it must be."""
-    errors: tuple[str, ...]
-    """What workers logged as errors, some of which belong to a drill."""
 
     def report(self) -> str:
         """For operators."""
@@ -54,10 +49,8 @@ class Upgrade:
             "failed": self.failed,
             "writes acknowledged": self.writes,
             "not in the log": len(self.judgement.lost),
-            "events on the topics": self.judgement.events,
-            "copies": self.judgement.copies,
         }
-        return report(f"Rolling upgrade from {self.before} to {self.after}", figures, self.faults, self.errors)
+        return self._told(f"Rolling upgrade from {self.before} to {self.after}", figures)
 
 
 async def upgrade(folder: Path, admin_url: str, kafka: KafkaAddress, commit: str | None = None) -> Upgrade:
@@ -79,7 +72,7 @@ async def upgrade(folder: Path, admin_url: str, kafka: KafkaAddress, commit: str
 
 
 async def _upgrade(stack: Stack, before: Version, after: Version) -> Upgrade:
-    await _migrate(stack, before)
+    await stack.migrate(before)
     old = await asyncio.gather(*(stack.start(before) for _ in range(WORKERS)))
     new: list[Worker] = []
     replacements: list[float] = []
@@ -93,7 +86,7 @@ async def _upgrade(stack: Stack, before: Version, after: Version) -> Upgrade:
             await clients.write(_PHASE)
             told.slowest = 0.0
             began = monotonic()
-            attempts = await _migrate(stack, after)
+            attempts = await stack.migrate(after, _ATTEMPTS)
             migration, slowest = monotonic() - began, told.slowest
             await clients.write(_PHASE)  # the old code on the new schema
             for worker in old:
@@ -125,12 +118,3 @@ async def _upgrade(stack: Stack, before: Version, after: Version) -> Upgrade:
         faults=(*told.failures, *faults, *judgement.faults),
         errors=tuple(stack.errors()),
     )
-
-
-async def _migrate(stack: Stack, version: Version) -> int:
-    """Run `training migrate`, again where something held a table; returns how many attempts that took."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        done = await stack.command(version, "migrate")
-        if done.returncode == 0:
-            return attempt
-    raise RuntimeError(f"training migrate of {version}: exit {done.returncode}\n{done.stdout}{done.stderr}")

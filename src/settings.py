@@ -91,12 +91,12 @@ class Settings(BaseSettings):
     phase_events_topic: str = Field(
         default="phase_events",
         pattern=r"^[A-Za-z0-9._-]{1,200}$",
-        description="topic of the events of phases, goals and accepted advice",
+        description="topic of the events of phases and goals",
     )
     readiness_events_topic: str = Field(
         default="readiness_events",
         pattern=r"^[A-Za-z0-9._-]{1,200}$",
-        description="topic of the events of check-ins: health data, to be read by few",
+        description="topic of the events of check-ins and of accepted advice: health data, to be read by few",
     )
 
     topic_partitions: int = Field(default=8, ge=1, le=1000, description="partitions that every topic is made with")

@@ -1,5 +1,6 @@
 """I11 of what changes trainings too: phases, and advice that was accepted."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -47,18 +48,44 @@ def unlike_the_phase(
                     yield Violation("I11", f"{call.request_id} made {row.aggregate} unlike its workout")
 
 
+def unlike_the_links(
+    log: Mapping[str, Logged], planned: AbstractSet[Planned], *, went_back: bool = False
+) -> Iterator[Violation]:
+    """What each phase has laid is by the tables what its last event says: nothing, once it is deleted.
+
+    In a database that `went_back` a training may be missing that a phase tells of.
+    """
+    if went_back:
+        return
+    linked: dict[Aggregate, set[str]] = defaultdict(set)
+    for user_id, phase_id, training_id in planned:
+        linked[Aggregate("phase", user_id, phase_id)].add(training_id)
+    last = {row.aggregate: row for row in sorted(log.values(), key=lambda row: row.version)}
+    for phase, row in last.items():
+        if phase.type == "phase":
+            laid = [] if row.deletes else row.event["payload"]["trainings"]
+            if {each["training_id"] for each in laid} != linked[phase]:
+                yield Violation("I11", f"{phase} says that it laid other trainings than the tables have for it")
+
+
 def unlike_the_advice(log: Mapping[str, Logged], *, went_back: bool = False) -> Iterator[Violation]:
-    """What was accepted changed the trainings that it names, in the same request; undone, it left them as they were.
+    """What was accepted changed the trainings that it names, in the same request; undone, it left them as they were,
+    but for those that it says it did not touch.
 
     After a database `went_back`, versions are others than those that are named.
     """
     by_version = {(row.aggregate, row.version): row for row in log.values()}
+    touched = {(row.aggregate, row.request_id) for row in log.values()}
     for row in log.values():
         if row.aggregate.type != "advice" or went_back:
             continue
         undone = row.event["event_type"] == "advice_undone"
         for change in row.event["payload"]["changes"]:
             training = Aggregate("training", row.aggregate.user_id, change["training_id"])
+            if undone and "stays" in change:
+                if (training, row.request_id) in touched:
+                    yield Violation("I11", f"{row.aggregate} says that {training} stays, and changed it")
+                continue
             before = by_version.get((training, change["version"]))
             made = by_version.get((training, change["version_restored" if undone else "version_after"]))
             if before is None or made is None or made.request_id != row.request_id:

@@ -1,14 +1,18 @@
 """Advice for a day: a pure function from an athlete's figures to what to do next, why, and what it would change.
 
-Each rule (`advice_rules`, `advice_exercises`) says what it would advise by itself; this module says which of it is
-given, so that no advice of a day contradicts another:
+Each rule (`advice_rules`, `advice_progression`, `advice_exercises`) says what it would advise by itself, or why it does
+not; this module says which of it is given, so that no advice of a day contradicts another, nor what was accepted:
 
 1. Of rest and deload one is given at most: rest where readiness is low, else deload where its rule holds, else rest
-   where the load is high and readiness is not.
-2. Where rest or deload is given, or was accepted and covers the day, nothing asks for more: neither progress nor
-   balance; and what else would change a training that the first changes is left for another day.
-3. Then come regress, progress, balance and prefer, in this order. An exercise of a planned training, and a subject, is
-   spoken for once. Within a rule the order is that of the inputs.
+   where the load is high and readiness is not. In a week of a deload that was accepted a high load is answered already,
+   and low readiness, on its first day too, is not.
+2. Where rest or deload is given, or was accepted and covers the day, and where readiness, load or monotony speak
+   against it, nothing asks for more; and what else would change a training that the first changes is left for another
+   day.
+3. Then come regress, hold, progress, balance and prefer, in this order. An exercise of a planned training, and a
+   subject, is spoken for once, by what was accepted for the day too. Within a rule the order is that of the inputs.
+
+What is not given is told with its reason: whether nothing asks for it, too little is known, or it is withheld.
 
 The id of a piece of advice is a UUIDv5 of the user, the day, its kind and subject, the version of the method, its
 evidence and its changes. So what is accepted by its id is what was shown: where the figures or the plan have changed
@@ -17,7 +21,7 @@ since, it has another id. Nothing here knows a clock or chance.
 It is no diagnosis, and no number in it is the probability of anything.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
@@ -25,16 +29,17 @@ from uuid import UUID, uuid5
 
 import orjson
 
-from analytics import advice_exercises, advice_facts, advice_rules
+from analytics import advice_facts, advice_rules
 from analytics.advice_changes import change_of
-from analytics.advice_facts import WEEK, Draft, Facts
+from analytics.advice_exercises import balance, prefer
+from analytics.advice_facts import LEAST_CONFIDENCE, Draft, Facts
 from analytics.advice_inputs import AdviceInputs, Plan
-from analytics.load import reason as why_unknown
+from analytics.advice_progression import progression
+from analytics.advice_words import accepted_words, load_state, position, summary, unsure, withheld
 from analytics.sets import Fields
-from models.advice import Advice, AdviceKind, LoadPosition, LoadRisk
-from models.load import Band, Unknown
+from models.advice import Advice, AdviceKind, LoadRisk, NotAdvised, NotAdvisedBecause
 
-METHOD_VERSION = 1  # grows with every change of a rule
+METHOD_VERSION = 2  # grows with every change of a rule
 RULES: Mapping[str, object] = advice_facts.RULES
 
 INDICATOR = "load outside the athlete's usual range"
@@ -48,16 +53,10 @@ NOT_A_DIAGNOSIS = (
     "physician or you yourself notice."
 )
 
-_POSITIONS = {Band.UNDER: LoadPosition.BELOW, Band.TARGET: LoadPosition.INSIDE, Band.OVER: LoadPosition.ABOVE}
-_SAID = {
-    LoadPosition.BELOW: "The load of the last 7 days is below the usual range",
-    LoadPosition.INSIDE: "The load of the last 7 days is inside the usual range",
-    LoadPosition.ABOVE: "The load of the last 7 days is above the usual range",
-}
-_UNKNOWN = {
-    Unknown.BEFORE_28_DAYS: "Unknown: the first training was less than 28 days ago.",
-    Unknown.NO_CHRONIC_LOAD: "Unknown: there was no load in the last 28 days to compare with.",
-}
+_CHOICES = frozenset({AdviceKind.HOLD, AdviceKind.PROGRESS, AdviceKind.BALANCE, AdviceKind.PREFER})
+_FIRST = {AdviceKind.REST: "rest is advised first", AdviceKind.DELOAD: "a lighter week is advised first"}
+_CHANGES = {AdviceKind.REST: "rest", AdviceKind.DELOAD: "lighter week"}
+_TELLING = (NotAdvisedBecause.WITHHELD, NotAdvisedBecause.UNKNOWN, NotAdvisedBecause.NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,91 +67,127 @@ class Given:
     after: Sequence[tuple[Plan, Fields]]
 
 
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """What is advised for a day, what is not, and both in words."""
+
+    given: Sequence[Given]
+    not_advised: Sequence[NotAdvised]
+    reason: str
+
+
+def consider(inputs: AdviceInputs) -> Considered:
+    """What is advised for the day, in the order of precedence; and why what is not advised is not, by kind. The same
+    inputs give the same, whatever was asked before."""
+    facts = Facts(inputs)
+    given: list[Given] = []
+    left: list[NotAdvised] = []
+    for found in _chosen(facts):
+        if isinstance(found, Draft):
+            given.append(_given(inputs, found))
+        else:
+            left.append(found)
+    kinds = [one.advice.kind for one in given]
+    not_advised = _by_kind([one for one in left if one.kind not in kinds])
+    return Considered(given, not_advised, summary(facts, kinds, not_advised))
+
+
 def advise(inputs: AdviceInputs) -> list[Given]:
-    """What is advised for the day, in the order of precedence. The same inputs give the same, whatever was asked
-    before."""
-    return [_given(inputs, draft) for draft in _chosen(Facts(inputs))]
+    """What is advised for the day, as `consider` has it."""
+    return list(consider(inputs).given)
 
 
 def risk(inputs: AdviceInputs) -> LoadRisk:
     """Where the load of the day stands to what is usual."""
-    load = inputs.load
-    today = load.days[-1] if load.days else None
-    position = LoadPosition.UNKNOWN if today is None or today.band is None else _POSITIONS[today.band]
-    if today is None:
-        reason = "Unknown: no completed training has a load."
-    elif position is LoadPosition.UNKNOWN:
-        unknown = why_unknown(today)
-        reason = _UNKNOWN[unknown] if unknown else "Unknown."
-    else:
-        reason = f"{_SAID[position]}: {today.acwr:.2f} times that of the last 28, where 0.8 to 1.3 counts as usual."
+    facts, load = Facts(inputs), inputs.load
+    latest = facts.latest
     return LoadRisk(
         indicator=INDICATOR,
-        position=position,
-        reason=reason,
-        ratio=today.acwr if today else None,
-        band=today.band if today else None,
+        position=position(facts),
+        reason=load_state(facts),
+        until=latest.day if latest else None,
+        ratio=latest.acwr if latest else None,
+        band=latest.band if latest else None,
         usual=advice_facts.USUAL_LOAD,
         measure=load.measure,
         unit=load.unit,
-        acute=today.acute if today else None,
-        chronic=today.chronic if today else None,
-        observed_days_28=today.observed_days_28 if today else 0,
-        known_days=load.known_days,
+        acute=latest.acute if latest else None,
+        chronic=latest.chronic if latest else None,
+        observed_days_28=latest.observed_days_28 if latest else 0,
+        known_days=facts.known_days,
         disputed=DISPUTED,
         not_a_diagnosis=NOT_A_DIAGNOSIS,
     )
 
 
-def summary(given: Sequence[Given]) -> str:
-    """What the list as a whole says, in words."""
-    if not given:
-        return "Nothing speaks for changing what is planned."
-    if given[0].advice.kind in (AdviceKind.REST, AdviceKind.DELOAD):
-        return "Recover first: nothing that asks for more is advised beside it."
-    return "Nothing speaks against going on; each piece of advice changes only what it names."
-
-
-def _chosen(facts: Facts) -> Iterator[Draft]:
-    recover = _recover(facts)
-    if recover is not None:
-        yield recover
-    touched = {plan.id for plan, _ in recover.after} if recover else set()
+def _chosen(facts: Facts) -> Iterator[Draft | NotAdvised]:
+    """What the rules draft and is given, and why the rest is not."""
+    recover, *others = _recover(facts)
+    yield from others
+    touched: set[UUID] = set()
+    against = facts.against
+    if isinstance(recover, Draft):
+        touched = {plan.id for plan, _ in recover.after}
+        against = [_FIRST[recover.kind]]
+    elif facts.accepted is not None:
+        against = [accepted_words(facts.accepted.kind)]
+    yield recover
     taken: set[tuple[UUID, UUID]] = set()
     subjects: set[tuple[UUID | None, UUID | None]] = set()
-
-    def free(plan: Plan, exercise_id: UUID) -> bool:
-        return plan.id not in touched and (plan.id, exercise_id) not in taken
-
-    rules: list[Callable[[Facts, Callable[[Plan, UUID], bool]], Iterator[Draft]]] = [advice_exercises.regress]
-    if recover is None and not _recovering(facts):
-        rules += [advice_exercises.progress, advice_exercises.balance]
-    rules.append(advice_exercises.prefer)
-    for draft in chain.from_iterable(rule(facts, free) for rule in rules):
-        subject = draft.subject
-        if (subject.workout_id, subject.exercise_id) in subjects:
-            continue
-        subjects.add((subject.workout_id, subject.exercise_id))
-        if subject.exercise_id is not None:
-            taken |= {(plan.id, subject.exercise_id) for plan, _ in draft.after}
-        yield draft
-
-
-def _recover(facts: Facts) -> Draft | None:
-    rest = advice_rules.rest(facts)
-    if _recovering(facts) or (rest is not None and facts.worn):
-        return rest
-    return advice_rules.deload(facts) or rest
-
-
-def _recovering(facts: Facts) -> bool:
-    """Whether rest or deload was accepted and covers the day."""
-    day = facts.inputs.day
-    return any(
-        (standing.kind is AdviceKind.REST and standing.day == day)
-        or (standing.kind is AdviceKind.DELOAD and 0 <= (day - standing.day).days < WEEK)
+    accepted = {
+        (standing.subject.workout_id, standing.subject.exercise_id)
         for standing in facts.inputs.standing
-    )
+        if standing.day == facts.inputs.day
+    }
+
+    def spoken(plan: Plan, exercise_id: UUID, name: str) -> str | None:
+        workout = plan.fields.get("workout_id")
+        subject = (None if workout is None else UUID(str(workout)), exercise_id)
+        if subject in accepted:
+            return f"You accepted advice about {name} for this day; it is told again on another day."
+        if plan.id in touched and isinstance(recover, Draft):
+            return f"The training that plans {name} is changed by the {_CHANGES[recover.kind]} that is advised."
+        if (plan.id, exercise_id) in taken or subject in subjects:
+            return f"Other advice of this day is about {name}."
+        return None
+
+    for found in chain.from_iterable(rule(facts, spoken) for rule in (progression, balance, prefer)):
+        if isinstance(found, NotAdvised):
+            yield found
+        elif found.more and against:
+            asks = "is more than what is planned" if found.kind is AdviceKind.HOLD else "asks for more"
+            yield withheld(found.kind, f"“{found.title}” {asks}, but {'; '.join(against)}.")
+        elif found.kind in _CHOICES and found.confidence < LEAST_CONFIDENCE:
+            yield unsure(found)
+        else:
+            subject = found.subject
+            subjects.add((subject.workout_id, subject.exercise_id))
+            if subject.exercise_id is not None:
+                taken |= {(plan.id, subject.exercise_id) for plan, _ in found.after}
+            yield found
+
+
+def _recover(facts: Facts) -> tuple[Draft | NotAdvised, ...]:
+    """Rest or deload, whichever is given, before the other one."""
+    rest, deload = advice_rules.rest(facts), advice_rules.deload(facts)
+    if not isinstance(rest, Draft) or not isinstance(deload, Draft):
+        return (rest, deload) if isinstance(rest, Draft) else (deload, rest)
+    if facts.worn:
+        return rest, withheld(AdviceKind.DELOAD, f"{deload.reason} Rest comes first on this day.")
+    return deload, withheld(AdviceKind.REST, f"{rest.reason} A lighter week is advised, which answers that.")
+
+
+def _by_kind(left: Sequence[NotAdvised]) -> list[NotAdvised]:
+    """One for each kind, in the order of precedence: where something is withheld that is what is told, else what is not
+    known."""
+    found = []
+    for kind in AdviceKind:
+        of_kind = [one for one in left if one.kind is kind]
+        because = min((_TELLING.index(one.because) for one in of_kind), default=None)
+        if because is not None:
+            reasons = dict.fromkeys(one.reason for one in of_kind if one.because is _TELLING[because])
+            found.append(NotAdvised(kind=kind, because=_TELLING[because], reason=" ".join(reasons)))
+    return found
 
 
 def _given(inputs: AdviceInputs, draft: Draft) -> Given:

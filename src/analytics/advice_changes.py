@@ -39,7 +39,9 @@ def lightened(fields: Fields) -> Fields:
 
 
 def prescribed(fields: Fields, prescription: Prescribed, catalogue: Catalogue) -> Fields:
-    """The training whose exercise aims at what is prescribed; its warm-ups, tempo and rest stay."""
+    """The training whose exercise aims at what is prescribed, with what plates can make of the weight; its warm-ups,
+    tempo and rest stay."""
+    weight = prescription.weight if prescription.display_weight is None else prescription.display_weight
 
     def change(exercise: Fields) -> Fields:
         warmups = [set_ for set_ in exercise["sets"] if is_warmup(set_)]
@@ -47,7 +49,7 @@ def prescribed(fields: Fields, prescription: Prescribed, catalogue: Catalogue) -
         aims = known(
             {
                 "reps": _reps(prescription.reps),
-                "weight": None if prescription.weight is None else number(round(prescription.weight, 4)),
+                "weight": None if weight is None else number(round(weight, 4)),
                 "duration_seconds": None if prescription.hold_seconds is None else number(prescription.hold_seconds),
                 "rpe": None if prescription.rpe is None else number(prescription.rpe),
             }

@@ -28,21 +28,24 @@ class Plan(Protocol):
 class LoadInput:
     """The load of consecutive days, the last of which is the day that is asked for; none before the first training.
 
-    `known_days` tells on how many days with a training among the last 28 the measure is known.
+    `known` are days with a training on which the measure is known: of the last 28 at least, and of the 28 that end with
+    the last day that is over. Which of the days are over is told by `AdviceInputs`; the rules look at 8 weeks of those.
     """
 
     days: Sequence[LoadDay] = ()
     measure: Measure | None = None
     unit: str | None = None
-    known_days: int = 0
+    known: frozenset[dt.date] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessInput:
-    """The readiness of the day: 0 to 100, 50 is the athlete's own usual day; None where it is not known."""
+    """The readiness of the day: 0 to 100, 50 is the athlete's own usual day; None where it is not known. `reason` are
+    the sentences that readiness itself says of it."""
 
     score: float | None = None
     confidence: float = 0.0
+    reason: str = ""
 
 
 class RecordInput(NamedTuple):
@@ -68,11 +71,13 @@ class GoalInput:
 
 
 class WeekSets(NamedTuple):
-    """Hard sets of the categories Push and Pull in 7 days; `last` is the last of these."""
+    """Hard sets of the categories Push and Pull in 7 days; `last` is the last of these. `unknown` are hard sets of
+    names that mean no movement, so that nobody knows whether they are of the two."""
 
     last: dt.date
     push: float
     pull: float
+    unknown: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,10 @@ class Prescribed:
     """What the rule of progression of a workout's exercise prescribes next.
 
     `decision` is the walk's: start, progress, hold, deload, harder, easier or script. `exercise` is the slug of the
-    movement to do, None where the workout names none; `weight` is exact, in `unit`. `sessions` are those that the walk
-    counts, oldest first, each with whether its prescription was missed. `template` is what the workout itself says.
+    movement to do, None where the workout names none; `weight` is exact, in `unit`, and `display_weight` what plates
+    can make of it, where the rule says what they can. `sessions` are the latest that the walk counts, oldest first,
+    each with whether its prescription was missed: all of them, or 3 at least. `deciding` are those among them that the
+    decision follows from, where that is known. `template` is what the workout itself says.
     """
 
     workout_id: UUID
@@ -98,25 +105,30 @@ class Prescribed:
     rpe: float | None = None
     sessions: Sequence[tuple[UUID, dt.date, bool]] = ()
     template: "Prescribed | None" = None
+    display_weight: float | None = None
+    deciding: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Advice that was accepted on `day` and not undone."""
+    """Advice that was accepted for `day`; `trainings` are those that it changed, and that were not put back."""
 
     day: dt.date
     kind: AdviceKind
     subject: AdviceSubject
+    trainings: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class AdviceInputs:
     """Everything that advice for `day` is computed from.
 
-    `planned` are the PLANNED trainings from `day` on, by date; `busy` are the days of all trainings from then on,
-    whatever their status. `trained` is whether one of the day was begun or done. `deload_days` are the days of deload
-    phases around `day`. `sides` has the category of movements by their key, where the catalogue does not tell it.
-    `undone` are the ids of this day's advice that was accepted and undone: it may be given again, under another id.
+    `today` is the athlete's present day, by default `day`. `planned` are the PLANNED trainings from `day` on, by date;
+    `busy` are the days of all trainings from then on, whatever their status. `trained` is whether one of the day was
+    begun or done. `deload_days` are the days of deload phases around `day`. `sides` has the category of movements by
+    their key, where the catalogue does not tell it. `standing` is what was accepted for days before `day`, for it, and
+    for those that come, and not undone; `left` is what was undone, and left trainings changed. `undone` are the ids of
+    this day's advice that was accepted and undone: it may be given again, under another id.
     """
 
     user_id: UUID
@@ -135,7 +147,9 @@ class AdviceInputs:
     trained: bool = False
     deload_days: frozenset[dt.date] = frozenset()
     standing: Sequence[Standing] = ()
+    left: Sequence[Standing] = ()
     undone: frozenset[UUID] = frozenset()
+    today: dt.date | None = None
 
 
 def day_of(plan: Plan) -> dt.date:

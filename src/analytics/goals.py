@@ -7,7 +7,7 @@ A value is the best of a local day; of a weekly metric the sum of an ISO week, 0
 | start | the best value of the 28 days (weekly: the 4 weeks) before the goal's first day; else the first value since |
 | best | the best value since the first day; the week that holds it counts from that day on |
 | achieved | the first local day, from the first day on, on which a value is at the target or beyond |
-| share | (best − start) / (target − start), within 0 to 1; none where the start is at the target or beyond |
+| share | 1 once achieved; else (best − start) / (target − start), 0 at least; none where `RULES` says so |
 | line | least squares through the values since the first day, at least those of 84 days; of weeks that are over |
 | forecast | the line on the day that the goal is due on; weekly: for the week that holds it |
 | interval | of 80 % of new values: line ± t · s · √(1 + 1/n + (x − x̄)² / Σ(x − x̄)²), t of n − 2 degrees of freedom |
@@ -28,14 +28,17 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from functools import cache
 from statistics import NormalDist, fmean, linear_regression
 from typing import NamedTuple
 
-from models.goals import UNITS, Goal, GoalState, Point
+from analytics import goals_words as words
+from analytics.strength import MAX_REPS
+from analytics.words import named
+from models.goals import Goal, GoalState, Point
 
-METHOD_VERSION = 1  # grows with every change of a rule
+METHOD_VERSION = 2  # grows with every change of a rule
 
 START_DAYS = 28  # before a goal's first day
 LINE_DAYS = 84  # that a line is put through at least
@@ -53,7 +56,8 @@ RULES: Mapping[str, object] = {
     "start": f"best value of the {START_DAYS} days before start_day (weekly: of the 4 weeks), else the first one since",
     "best": "best value since start_day; the week of start_day counts from that day on",
     "achieved": "first local day from start_day on at the target or beyond, also after due",
-    "share": "(best - start) / (target - start), within 0 to 1",
+    "share": "1 once achieved; else (best - start) / (target - start), at least 0, rounded down to 4 digits; null "
+    "before start_day, without a value since, and where start is at the target or beyond",
     "line": f"least squares through the values since start_day, at least of {LINE_DAYS} days; weeks that are over",
     "interval": "of a single new value: line +- t * s * sqrt(1 + 1/n + (x - mean)^2 / Sxx), t of n - 2 degrees",
     "coverage": COVERAGE,
@@ -64,6 +68,7 @@ RULES: Mapping[str, object] = {
     "unknown before start_day and where there is no forecast, but behind where the line does not rise to the target",
 }
 
+_STEP = Decimal("0.0001")
 _DAY, _WEEK = dt.timedelta(1), dt.timedelta(7)
 
 
@@ -91,12 +96,14 @@ class Forecast(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a goal is; what cannot be told is None. `points` are all values that were looked at, oldest first."""
+    """How far a goal is; what cannot be told is None. `share_reason` is why the share is. `points` are all values that
+    were looked at, oldest first."""
 
     start: Point | None
     best: Point | None
     achieved: Point | None
     share: float | None
+    share_reason: str | None
     state: GoalState
     reason: str
     forecast: Forecast | None
@@ -167,11 +174,21 @@ def too_little(points: Sequence[Point]) -> str | None:
     return None
 
 
-def progress(goal: Goal, days: Sequence[Point], day: dt.date, since: dt.date | None = None) -> Progress:
+def progress(
+    goal: Goal,
+    days: Sequence[Point],
+    day: dt.date,
+    since: dt.date | None = None,
+    trained: int = 0,
+    *,
+    fewest: int | None = None,
+) -> Progress:
     """How far the goal is on a day. What was done later is left out.
 
     `days` are the metric's values of the local days on which it has one, oldest first, at least from `first_needed` on.
-    `since` is the day of the athlete's first training: weeks before its own tell nothing of a weekly metric.
+    `since` is the day of the athlete's first training: weeks before its own tell nothing of a weekly metric. `trained`
+    is on how many days from `first_needed` on the movement was done, whether they have a value or not; `fewest` the
+    fewest repetitions of a set of it that has a weight, where its training has no estimate of one repetition.
     """
     days = [point for point in days if point.day <= day]
     begin = goal.start_day
@@ -190,8 +207,26 @@ def progress(goal: Goal, days: Sequence[Point], day: dt.date, since: dt.date | N
     best = _best(after)
     start = _best(before) or (after[0] if after else None)
     lined = [point for point in observed if point.day >= min(begin, day - dt.timedelta(LINE_DAYS))]
-    state, reason, forecast, why = _judged(goal, day, best, achieved, lined)
-    return Progress(start, best, achieved, _share(goal, start, best), state, reason, forecast, why, days)
+    unweighed = fewest is not None and fewest <= MAX_REPS
+    nothing = "" if days else words.nothing(goal, first_needed(goal, day), trained, unweighed=unweighed)
+    forecast = None
+    if achieved is not None:
+        state, reason = GoalState.ACHIEVED, words.achieved(goal, achieved)
+        why = "The target was reached: there is nothing left to forecast."
+    elif day > goal.due:
+        in_time = _best(point for point in after if point.day <= goal.due)
+        state, reason = GoalState.MISSED, f"{words.missed(goal, in_time, best)} {nothing}".rstrip()
+        why = "The day that it was due on is over."
+    else:
+        state, forecast, why = _forecast(goal, day, lined)
+        if day < goal.start_day:
+            state, reason = GoalState.UNKNOWN, words.begins(goal)
+        elif forecast is not None:
+            reason = words.expected(goal, forecast.day, forecast.value)
+        else:
+            reason = nothing or why
+    share, without = _share(goal, day, start, best, achieved)
+    return Progress(start, best, achieved, share, without, state, reason, forecast, why, days)
 
 
 def first_needed(goal: Goal, day: dt.date) -> dt.date:
@@ -230,38 +265,21 @@ def _best(points: Iterable[Point]) -> Point | None:
     return max(points, key=lambda point: point.value, default=None)
 
 
-def _share(goal: Goal, start: Point | None, best: Point | None) -> float | None:
-    if start is None or best is None or start.value >= goal.target:
-        return None
-    share = (best.value - start.value) / (goal.target - start.value)
-    return float(round(min(max(share, Decimal(0)), Decimal(1)), 4))
-
-
-def _judged(
-    goal: Goal, day: dt.date, best: Point | None, achieved: Point | None, lined: Sequence[Point]
-) -> tuple[GoalState, str, Forecast | None, str]:
-    """The state and its reason; the forecast, and what it says or why there is none."""
-    target = _said(goal, goal.target)
+def _share(
+    goal: Goal, day: dt.date, start: Point | None, best: Point | None, achieved: Point | None
+) -> tuple[float | None, str | None]:
+    """How much of the way is done, or why that cannot be told."""
     if achieved is not None:
-        late = (achieved.day - goal.due).days
-        reason = f"{_said(goal, achieved.value)} on {achieved.day} reached the target of {target}"
-        reason += f", {late} days after it was due." if late > 0 else "."
-        return GoalState.ACHIEVED, reason, None, "The target was reached: there is nothing left to forecast."
-    if day > goal.due:
-        done = "nothing was logged" if best is None else f"the best was {_said(goal, best.value)}, on {best.day}"
-        reason = f"The target of {target} was due on {goal.due}, and since {goal.start_day} {done}."
-        return GoalState.MISSED, reason, None, "The day that it was due on is over."
-    state, forecast, why = _forecast(goal, day, lined)
+        return 1.0, None
     if day < goal.start_day:
-        return GoalState.UNKNOWN, f"The goal begins on {goal.start_day}.", forecast, why
-    if forecast is None:
-        return state, why, None, why
-    expected = f"Expected {_when(goal, forecast.day)}: {_said(goal, forecast.value)}"
-    missing = float(goal.target) - forecast.value
-    if missing <= 0:
-        return state, f"{expected}; the target is {target}.", forecast, why
-    less = _said(goal, missing) if missing >= 0.05 else "a little"
-    return state, f"{expected}, {less} less than the target of {target}.", forecast, why
+        return None, words.begins(goal)
+    if start is None or best is None:
+        return None, f"There is no value since {named(goal.start_day)}."
+    if start.value >= goal.target:
+        began, target = words.said(goal.metric, start.value), words.said(goal.metric, goal.target)
+        return None, f"There is no way to go: it began at {began}, with a target of {target}."
+    share = max((best.value - start.value) / (goal.target - start.value), Decimal(0))
+    return float(share.quantize(_STEP, ROUND_DOWN)), None  # 1 is of what was achieved alone
 
 
 def _forecast(goal: Goal, day: dt.date, points: Sequence[Point]) -> tuple[GoalState, Forecast | None, str]:
@@ -276,7 +294,7 @@ def _forecast(goal: Goal, day: dt.date, points: Sequence[Point]) -> tuple[GoalSt
         return GoalState.UNKNOWN, None, why
     target = float(goal.target)
     if line.slope <= 0 and line.value(line.last) < target:
-        fall = f"falls by {_said(goal, -line.slope * 7)} a week" if line.slope else "is level"
+        fall = f"falls by {words.said(goal.metric, -line.slope * 7)} a week" if line.slope else "is level"
         return GoalState.BEHIND, None, f"The line through the {line.count} values {fall}, and the target is above it."
     value, margin = line.value(at), line.margin(at)
     low, high = (value - margin, value + margin) if line.spread else (None, None)
@@ -293,12 +311,18 @@ def _forecast(goal: Goal, day: dt.date, points: Sequence[Point]) -> tuple[GoalSt
         line.first,
         line.last,
     )
-    why = f"If it goes on as from {line.first} to {line.last} ({line.count} values): "
-    why += f"{_said(goal, value)} {_when(goal, at)}"
+    why = f"If it goes on as in the {line.count} values from {named(line.first)} to {named(line.last)}: "
+    why += f"{words.said(goal.metric, value)} {words.when(goal, at)}"
     if low is None or high is None:
         why += ". The values lie on a line exactly, which tells nothing of how they will scatter."
     else:
-        why += f", and {COVERAGE:.0%} of such values between {_said(goal, low)} and {_said(goal, high)}."
+        lowest, highest = words.said(goal.metric, low), words.said(goal.metric, high)
+        why += f", and {COVERAGE:.0%} of such values between {lowest} and {highest}."
+    if forecast.reached.expected is not None:
+        why += f" Then the target is reached {words.when(goal, forecast.reached.expected)}."
+    else:
+        why += f" The target is not reached by {named(line.last + FARTHEST * (line.last - line.first))}, up to which a "
+        why += "forecast goes."
     return GoalState.ON_TRACK if value >= target else GoalState.BEHIND, forecast, why
 
 
@@ -318,15 +342,3 @@ def _reached(goal: Goal, line: Line, day: dt.date, target: float) -> Reached:
         when(line.value),
         when(lambda at: line.value(at) - line.margin(at)),
     )
-
-
-def _said(goal: Goal, value: Decimal | float) -> str:
-    """A value with its unit, for people: as it was logged or said, or one that was computed to one digit."""
-    text = f"{value:,.4f}".rstrip("0").rstrip(".") if isinstance(value, Decimal) else f"{value:,.1f}".removesuffix(".0")
-    unit = UNITS[goal.metric]
-    word = {"reps": "repetition", "trainings": "training", "sets": "set"}.get(unit)
-    return f"{text} {unit}" if word is None else f"{text} {word}{'' if text == '1' else 's'}"
-
-
-def _when(goal: Goal, day: dt.date) -> str:
-    return f"in the week from {day} on" if goal.metric.weekly else f"on {day}"

@@ -12,33 +12,40 @@ still. A training that stands where it was laid goes to where it is laid now. On
 time of day and moves by as many days as its laid day does. What is begun, done or skipped stays; what the athlete
 deleted holds its place and is not made again. Local times stay over a change of clocks.
 
-What is past stays as it was: where a phase changes, nothing is made on days before the athlete's present one. A new
-phase lays all of its days, past ones too.
+What is past stays as it was: where a phase changes, or comes back that was deleted, nothing is made on days before the
+athlete's present one. A new phase lays all of its days, past ones too. What was begun, done or skipped is no phase's
+any more when its phase is deleted; where the phase comes back, a session of the same workout on the same day stands for
+the one that it would lay.
 
 On the days of a phase that is a deload, a training has the first half of the sets of each exercise, rounded up. It is
 changed when its day, or the deload, comes or goes; what the athlete has changed of its exercises stays.
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from analytics.sets import free_order, halved, set_id, working
+from analytics.words import counted, named
 from models.errors import Unprocessable
 from models.phases import MOST_TRAININGS, PhaseBody, PlanAction, Slot
 from models.plans import DELOAD_NOTE, Change, Deload, Laid, Place, Spot, Step
 from models.sets import MAX_SETS
 from models.trainings import Status
 
-METHOD_VERSION = 1  # grows with every change of a rule
+METHOD_VERSION = 2  # grows with every change of a rule
 
 RULES: Mapping[str, object] = {
     "weeks": "week 1 are the first seven days of the phase",
     "moved": "a training follows its week and slot; one that the athlete moved goes by as many days as these do",
-    "past": "a change of a phase makes no training on a day before the present one; a new phase lays all of its days",
-    "kept": "what is begun, completed or skipped stays; what the athlete deleted is not made again",
+    "past": "a phase that is changed, or back after it was deleted, makes no training on a day before the present one; "
+    "a new phase lays all of its days",
+    "back": "a phase that is back makes no session of a workout of which one was begun, completed or skipped that day",
+    "kept": "what is begun, completed or skipped stays; what was deleted is not made again",
     "deload": "the first half of the sets of each exercise, rounded up; warm-ups, weights and repetitions as they are",
     "clock": "local times stay over a change of clocks",
 }
@@ -56,12 +63,18 @@ class _Deloads(NamedTuple):
 
 
 def check(phase: PhaseBody) -> None:
-    """Raises `Unprocessable` where the schedule names weeks that the phase has not, or lays too many trainings."""
+    """Raises `Unprocessable` where a slot names weeks that the phase has not, or a weekday that does not come in its
+    weeks, and where the phase lays too many trainings."""
     weeks = -(-((phase.last - phase.first).days + 1) // 7)
+    laid = Counter(place.slot for place, _, _ in _places(phase))
     for i, slot in enumerate(phase.schedule):
         if slot.weeks is not None and slot.weeks[-1] > weeks:
-            raise Unprocessable(f"The phase has {weeks} weeks only.", f"/schedule/{i}/weeks")
-    if sum(1 for _ in _places(phase)) > MOST_TRAININGS:
+            raise Unprocessable(f"The phase has only {counted(weeks, 'week')}.", f"/schedule/{i}/weeks")
+        if not laid[i]:
+            weekday = f"{laid_day(phase.first, 1, slot.weekday):%A}"
+            where = "the phase" if slot.weeks is None else "these weeks of the phase"
+            raise Unprocessable(f"There is no {weekday} in {where}.", f"/schedule/{i}/weekday")
+    if laid.total() > MOST_TRAININGS:
         raise Unprocessable(f"A phase lays at most {MOST_TRAININGS:,} trainings.", "/schedule")
 
 
@@ -76,24 +89,31 @@ def wanted(phase: PhaseBody) -> dict[Place, Spot]:
 
 
 def changes(
-    steps: Sequence[Step], laid: Iterable[Laid], deloads: Sequence[Deload] = (), today: dt.date = dt.date.min
+    steps: Sequence[Step],
+    laid: Iterable[Laid],
+    deloads: Sequence[Deload] = (),
+    today: dt.date = dt.date.min,
+    taken: Mapping[tuple[UUID, dt.date], int] | None = None,
 ) -> list[Change]:
     """What becomes of each training when phases change, by day, phase and place.
 
     `laid` are all trainings of these phases, and those of others on the days of deloads among them; `deloads` are those
-    of other phases. A phase that was there before makes nothing on days before `today`. Raises `Unprocessable` where a
-    training would be moved beyond what a date may be.
+    of other phases. A phase that was there before makes nothing on days before `today`, and one that comes back no
+    session that is `taken`: so many of a workout, of no phase, were begun, completed or skipped on a day. Raises
+    `Unprocessable` where these trainings, or those that the phases lay then, are more than `MOST_TRAININGS`, and where
+    one would be moved beyond what a date may be.
     """
+    trainings = sorted(laid, key=lambda training: (training.phase_id, training.place, training.id))
+    _check_together(steps, trainings)
     days = _Deloads(
         [*deloads, *(Deload.of(step.before) for step in steps if step.before is not None and step.before.deload)],
         [*deloads, *(Deload.of(step.after) for step in steps if step.after is not None and step.after.deload)],
     )
-    trainings = sorted(laid, key=lambda training: (training.phase_id, training.place, training.id))
     changing = {step.phase_id for step in steps}
     found = [
         change
         for step in steps
-        for change in _of_phase(step, [t for t in trainings if t.phase_id == step.phase_id], days, today)
+        for change in _of_phase(step, [t for t in trainings if t.phase_id == step.phase_id], days, today, taken)
     ]
     for training in trainings:
         if training.phase_id not in changing and training.free:
@@ -130,11 +150,6 @@ def unfilled(change: Change) -> Change:
     return replace(change, action=action, turns=None, deload=True, reason=reason)
 
 
-def named(day: dt.date) -> str:
-    """The day in words: `Monday, 5 January 2026`."""
-    return f"{day:%A}, {day.day} {day:%B %Y}"
-
-
 def _refilled(exercise: dict[str, Any], planned: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The exercise with those of the planned working sets that it lacks, as far as an exercise may have sets."""
     there = working(exercise["sets"])
@@ -158,7 +173,31 @@ def _places(phase: PhaseBody) -> Iterator[tuple[Place, Slot, dt.date]]:
                 yield Place(week, i), slot, day
 
 
-def _of_phase(step: Step, trainings: Sequence[Laid], days: _Deloads, today: dt.date) -> Iterator[Change]:
+def _check_together(steps: Sequence[Step], trainings: Sequence[Laid]) -> None:
+    """Raises `Unprocessable` where a change is about too many trainings."""
+    changing = {step.phase_id for step in steps}
+    own = sum(1 for training in trainings if training.phase_id in changing)
+    lay = sum(1 for step in steps if step.after is not None for _ in _places(step.after))
+    if max(len(trainings), lay) <= MOST_TRAININGS:
+        return
+    moving = counted(len(steps) - 1, "microcycle")
+    parts = f"the {moving} that {'moves' if len(steps) == 2 else 'move'} with it"
+    if max(own, lay) > MOST_TRAININGS:  # a phase alone has fewer
+        who, pointer = f"the phase and {parts} have", "/first"
+    elif len(steps) > 1:
+        who, pointer = f"the phase, {parts} and the others on the days of a deload among them have", "/first"
+    else:
+        who, pointer = "on the days of this deload there are", "/deload" if steps[0].after else ""
+    raise Unprocessable(f"One change together is about at most {MOST_TRAININGS:,} trainings, and {who} more.", pointer)
+
+
+def _of_phase(
+    step: Step,
+    trainings: Sequence[Laid],
+    days: _Deloads,
+    today: dt.date,
+    taken: Mapping[tuple[UUID, dt.date], int] | None,
+) -> Iterator[Change]:
     was = {} if step.before is None else wanted(step.before)
     want = {} if step.after is None else wanted(step.after)
     slots = {} if step.before is None or step.after is None else _same_slots(step.before, step.after)
@@ -172,12 +211,18 @@ def _of_phase(step: Step, trainings: Sequence[Laid], days: _Deloads, today: dt.d
         else:
             to, reason = _goes(training, was.get(training.place), spot)
             yield _moved(training, place, to, reason, days)
-    for place, spot in want.items():
-        if step.before is not None and spot.day < today:
+    schedule = () if step.after is None else step.after.schedule
+    standing = Counter(taken if step.back else None)
+    for place, spot in sorted(want.items(), key=lambda item: item[1].date):
+        if (step.before is not None or step.back) and spot.day < today:
+            continue
+        session = (schedule[place.slot].workout_id, spot.day)
+        if standing[session]:
+            standing[session] -= 1
             continue
         deload = _deload(spot.day, days.after)
         why = f" Half the sets: the day lies in the deload “{deload.name}”." if deload else ""
-        reason = f"It is laid on week {place.week}, {named(spot.day)}.{why}"
+        reason = f"The schedule has it in week {place.week}, on {named(spot.day)} at {_time(spot)}.{why}"
         yield Change(PlanAction.CREATE, None, step.phase_id, place, spot, deload is not None, None, reason)
 
 
@@ -204,12 +249,12 @@ def _goes(training: Laid, was: Spot | None, spot: Spot) -> tuple[Spot, str]:
     now = training.spot
     if was is None or (now.date, now.timezone) == (was.date, was.timezone):
         moved = spot
-        reason = f"Its phase lays it on {named(spot.day)} now, {_time(spot)}."
+        reason = f"Its phase lays it on {named(spot.day)} at {_time(spot)} now."
     else:
         days = (spot.day - was.day).days
         moved = _shifted(now, days)
-        by = f"{days:+d} day" if abs(days) == 1 else f"{days:+d} days"
-        reason = f"You moved it to {named(now.day)}; it moves with its phase, by {by}."
+        by = f"{counted(abs(days), 'day')} {'later' if days > 0 else 'earlier'}"
+        reason = f"It was moved to {named(now.day)}. It goes with its phase, {by}."
     return moved, reason
 
 
@@ -242,10 +287,10 @@ def _left(training: Laid, step: Step) -> Change:
 
 def _stays(training: Laid) -> str:
     if training.deleted:
-        return "You deleted it: it is not made again."
+        return "It was deleted, and is not made again."
     if training.skipped:
-        return "You skipped it."
-    return "It is completed." if training.status is Status.COMPLETED else "It is begun."
+        return "It is skipped, and stays."
+    return "It is completed, and stays." if training.status is Status.COMPLETED else "It is begun, and stays."
 
 
 def _deload(day: dt.date, deloads: Sequence[Deload]) -> Deload | None:

@@ -5,21 +5,26 @@
 | looked at | the completed trainings of 120 local days up to the day, of these the latest 100 |
 | often | movements with a set done in 3 trainings or more; the 10 with most |
 | planned | of a training made from a workout that still is at the training's version: the workout's exercises; of another one: exercises with a set that has a target |
-| skipped | planned, and no set of it done; of the last 6 times that it was planned |
+| done | a set of it was done; or, where the workout's rule climbs, of a movement that is harder or easier than it |
+| skipped | planned, and not done; of the last 6 times that it was planned |
 | replaced | skipped, while another movement was done that was not planned |
 
 An exercise of a workout that the athlete turned into another movement was skipped, and that other one done in its
 place. What else was done beside the plan takes the place of what was skipped: first where both are of one category,
-then, of those whose category is not known, in order; each takes one place.
+then, of those whose category is not known, in order; each takes one place. A movement that a rule climbs to is the
+exercise itself, as it is for the rule: it took no place.
 """  # noqa: E501 - a table
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
+from analytics.progression_ladder import Ladder
+from analytics.words import counted
 from models.exercises import Catalogue, folded
 from models.preferences import Often, Preferences, Replaced, Skipped
 
@@ -50,12 +55,14 @@ class WorkoutExercise(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DoneTraining:
-    """A completed training. `workout` is what it was made from, None where that is not known any more."""
+    """A completed training. `workout` is what it was made from, None where that is not known any more. `climbs` are the
+    exercises of the workout whose rule, as it is now, leads to harder movements."""
 
     id: UUID
     day: dt.date
     exercises: Sequence[DoneExercise]
     workout: Sequence[WorkoutExercise] | None = None
+    climbs: frozenset[UUID] = frozenset()
 
 
 class Replacement(NamedTuple):
@@ -91,11 +98,6 @@ class _Time(NamedTuple):
     by: Replacement | None
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of something, in words: 1 session, 2 sessions."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def movement_key(name: str, exercise: str | None) -> str:
     """The key of a movement as it was logged: the slug, or `name:` and the name as names are compared."""
     return exercise or f"name:{folded(name)}"
@@ -104,8 +106,10 @@ def movement_key(name: str, exercise: str | None) -> str:
 def habits(trainings: Sequence[DoneTraining], catalogue: Catalogue) -> list[Habit]:
     """What became of each movement that was planned; `trainings` come the latest first. Ordered by movement."""
     times: defaultdict[str, list[_Time]] = defaultdict(list)
+    ladder = Ladder.of(catalogue)
+    chain = cache(lambda slug: ladder.above(slug) | ladder.below(slug))
     for training in trainings:
-        for movement, time in _times(training, catalogue):
+        for movement, time in _times(training, catalogue, chain):
             times[movement].append(time)
     return [_habit(movement, times[movement][:LAST_TIMES]) for movement in sorted(times)]
 
@@ -126,7 +130,10 @@ def preferences(trainings: Sequence[DoneTraining], found: Iterable[Habit]) -> Pr
     )
 
 
-def _times(training: DoneTraining, catalogue: Catalogue) -> Iterable[tuple[str, _Time]]:
+def _times(
+    training: DoneTraining, catalogue: Catalogue, chain: Callable[[str], frozenset[str]]
+) -> Iterable[tuple[str, _Time]]:
+    """What became of each movement that it planned. `chain` has all that is harder or easier than a movement."""
     done = {exercise.id: exercise for exercise in training.exercises if exercise.done}
     if training.workout is not None:
         planned = list(training.workout)
@@ -139,8 +146,19 @@ def _times(training: DoneTraining, catalogue: Catalogue) -> Iterable[tuple[str, 
     beside: list[Replacement] = []
     wanted = {movement_key(exercise.name, exercise.exercise) for exercise in planned}
     made = {movement_key(exercise.name, exercise.exercise) for exercise in done.values()}
+    climbed: set[str] = set()
+    for exercise in planned:
+        if exercise.id not in training.climbs or exercise.exercise is None:
+            continue
+        there = {one.exercise for one in done.values() if one.id == exercise.id or one.exercise not in wanted}
+        climbing = chain(exercise.exercise) & there
+        if climbing:
+            climbed |= climbing
+            made.add(exercise.exercise)
     for one in done.values():
         replacement = Replacement(movement_key(one.name, one.exercise), one.name, one.exercise)
+        if replacement.movement in climbed:
+            continue
         if one.id in own and replacement.movement != own[one.id]:
             swapped[one.id] = replacement
         elif replacement.movement not in wanted:

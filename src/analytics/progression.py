@@ -3,155 +3,98 @@
 No counter is stored: each time all sessions are folded anew, in the order of (local day, moment, id). So a corrected
 set corrects what follows from it and nothing before it, and the same log always gives the same prescriptions.
 
-A session counts where a set was done and the day lies in no deload phase. It is held to what its sets' targets say,
-where they say something of their own, and else to what the walk prescribes (`analytics.progression_sets`). What a rule
-makes of it stands in `analytics.progression_rules` and, for the catalogue's graph, `analytics.progression_harder`.
+A session counts where a set was done, the day lies in no deload phase, and it was not made a lighter one. It is held
+to what its sets' targets say, where they say something of their own, and else to what the walk prescribes
+(`analytics.progression_sets`). What a rule makes of it stands in `analytics.progression_rules` and, for the catalogue's
+graph, `analytics.progression_harder`; what a walk is made of in `analytics.progression_walk`.
 
-Weights are computed to 4 digits after the point in the exercise's unit, from the previous prescription and never from
-what is displayed. Assistance is a negative weight: progress goes towards 0 and beyond.
+Weights are computed to 4 digits after the point in the exercise's unit, from the previous prescription and not from
+what is displayed; only a deload takes at least one step off that. Assistance is a negative weight: progress goes
+towards 0 and beyond.
 """
 
+import datetime as dt
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TypeVar
 
 from analytics.progression_harder import Climb
 from analytics.progression_ladder import NO_LADDER, Ladder
-from analytics.progression_rules import Outcome, double, effort, linear, no_rule, run_script, script
-from analytics.progression_sets import Judged, Standing, ends, judge, optional_decimal
-from models.progression import (
-    MOST_SESSIONS,
-    Decision,
-    DoneSession,
-    DoneSet,
-    LoggedSet,
-    LoggedTraining,
-    Prescription,
-    Walk,
-    WalkSession,
-)
+from analytics.progression_rules import Outcome, double, effort, linear, no_rule, script
+from analytics.progression_script import run_script
+from analytics.progression_sets import Judged, Standing, ends, judge, optional_decimal, usual_weight
+from analytics.progression_walk import Done, Position, Session, Step
+from analytics.progression_words import aim_words, weight_words
+from analytics.words import named
+from models.progression import MOST_TRIED, Decision, Prescription, Walk
 from models.progression_rules import DoubleRule, HarderRule, LinearRule, RpeRule, Rule, ScriptRule
 from models.workouts import WorkoutExerciseDocument
 
-METHOD_VERSION = 1  # grows with every change of a rule
+METHOD_VERSION = 2  # grows with every change of a rule
 MOST_EVIDENCE = 10  # sessions
+
+_N = TypeVar("_N", int, Decimal)
 
 RULES: Mapping[str, object] = {
     "order": "local day, then moment, then training_id; nothing is counted but by folding the log anew",
     "counted": "COMPLETED trainings with a set of the exercise that was done, warm-ups excluded, outside of deload "
     "phases and of sessions that were made lighter ones; made from the workout, or performed, since the prescription "
-    "is what it is now",
-    "prescription": "the targets of the session's sets where they differ from the workout's and the walk's, and were "
-    "not planned by another prescription; else the walk's. Several weights: the one of most sets, then the least",
+    "is what it is now; performed is the date, or when it became COMPLETED where that came first",
+    "prescription": "the targets of the session's sets where they say something else than the workout and the rule, "
+    "and were not planned by another prescription; otherwise what the rule had come to, and so too where a target has "
+    "less weight and all sets reached the bottom with the weight that the rule had come to. Several weights: the one "
+    "of most sets, then the least",
     "as_planned": "a session that met all its targets, though not the prescription, is neither met nor missed",
     "all_sets": "as many sets as prescribed, and each planned one, with the repetitions or hold and with the weight or "
     "more",
+    "missed": "not all sets were done, at the bottom and with the weight; and not as planned either",
     "linear": "weight + increment after `successes` sessions in a row in which all sets reached the bottom",
     "double": "weight + increment when all sets reached the top of the range",
     "heavier": "a heavier session without a target of its own goes on from its weight when all sets were done",
-    "deload": "after so many sessions in a row below the bottom or below the weight: weight less `percent` or `weight`",
+    "deload": "after so many sessions in a row below the bottom or below the weight: weight less `percent` or "
+    "`weight`, or one step of `rounding` less than what is loaded where as much would be loaded as before",
     "rpe": "maximum = weight * (1 + (reps + 10 - rpe) / 30), the middle one of the sets, the lower of two; next = "
-    "maximum / (1 + (reps at the top + 10 - prescribed rpe) / 30), within max_step_percent, in whole increments",
+    "maximum / (1 + (reps at the top + 10 - prescribed rpe) / 30), within max_step_percent of the prescribed "
+    "weight, or of a heavier one that was lifted, or within one increment where that is more; in whole increments",
     "harder": "the next harder movement when all sets reached the top in `sessions` sessions in a row: `to` or one on "
-    "the way there, else the lowest difficulty, then the same family, then the slug; it begins at the bottom",
+    "the way there, else any; of several one that leads on, then the lowest difficulty, then the same family, then the "
+    "one with most movements beyond it, then the slug; it begins at the bottom",
     "easier": "after so many sessions in a row missed at the bottom: where it was climbed from, else the greatest "
     "difficulty, then the same family, then the slug",
-    "script": "the steps of each session's number, whatever was done",
+    "script": "the steps of each session's number, whatever was done, within the bounds that a workout has",
     "no_weight": "where none is prescribed, that of the first session: of as many sets as prescribed, else the "
     "lightest",
-    "rounding": "weights have 4 digits after the point; display_weight is the nearest step, the lighter one of two",
-    "unit": "a weight in the other unit is compared rounded half up to 2 digits after the point",
-    "deload_day": "half the sets, rounded up, at the same weight",
+    "rounding": "weights have 4 digits after the point; display_weight is the nearest step, the lighter one of two; it "
+    "is what the sets of `exercises` aim at, and to lift it is to lift what is prescribed",
+    "unit": "a weight in the other unit is the prescribed one where it is 0.5 kg or 1.25 lb away or less, in the unit "
+    "that was logged: half of the smallest usual step of plates; else rounded half up to 2 digits after the point. "
+    "A target's weight is in the workout's unit where its number is the workout's or the prescribed one, else in the "
+    "unit that was logged",
+    "deload_day": "half the sets, rounded up; no more weight than most sets had in the last session that counts, no "
+    "more repetitions or seconds than it prescribed, and no harder movement than was done",
 }
 
 
-class Done(NamedTuple):
-    """What a session has of one movement; None is a movement that was not named."""
-
-    exercise: str | None
-    sets: tuple[LoggedSet, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A completed training that holds the exercise; of more than one movement only where the rule climbs.
-
-    `planned_otherwise`: its targets are those of another prescription, and say nothing of this one.
-    """
-
-    training: LoggedTraining
-    done: tuple[Done, ...]
-    planned_otherwise: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a walk is between two sessions: all that the next one depends on.
-
-    `evidence` has what was done in the sessions that the decision follows from.
-    """
-
-    standing: Standing
-    decision: Decision
-    reason: str
-    evidence: tuple[tuple[LoggedTraining, Done], ...] = ()
-
-    @property
-    def next(self) -> Prescription:
-        """What it prescribes, with its evidence."""
-        return self.prescription(DoneSession(**_done(*each)) for each in self.evidence)
-
-    def prescription(self, evidence: Iterable[DoneSession] = ()) -> Prescription:
-        """What it prescribes."""
-        standing = self.standing
-        return Prescription(
-            sets=standing.sets,
-            reps=standing.reps,
-            weight=_float(standing.weight),
-            unit=standing.unit,
-            display_weight=_float(standing.display_weight),
-            hold_seconds=_float(standing.seconds),
-            rpe=_float(standing.rpe),
-            exercise=standing.exercise,
-            decision=self.decision,
-            reason=self.reason,
-            evidence=tuple(evidence),
-        )
-
-
-class Step(NamedTuple):
-    """What became of a walk by one session."""
-
-    before: Position
-    after: Position
-    training: LoggedTraining
-    done: Done
-    met: bool | None
-    missed: bool | None
-    decision: Decision
-    reason: str
-
-    @property
-    def told(self) -> WalkSession:
-        """As clients read it."""
-        return WalkSession(
-            **_done(self.training, self.done),
-            prescription=self.before.prescription(),
-            met=self.met,
-            missed=self.missed,
-            decision=self.decision,
-            reason=self.reason,
-        )
-
-
 class Course:
-    """A prescription with its rule, by which sessions are folded one by one."""
+    """A prescription with its rule, by which sessions are folded one by one.
 
-    def __init__(self, prescribed: WorkoutExerciseDocument, rule: Rule | None, ladder: Ladder = NO_LADDER) -> None:
+    `anew` says since which version of the workout, and which day, the prescription is what it is now; None where it
+    always was.
+    """
+
+    def __init__(
+        self,
+        prescribed: WorkoutExerciseDocument,
+        rule: Rule | None,
+        ladder: Ladder = NO_LADDER,
+        anew: tuple[int, dt.date] | None = None,
+    ) -> None:
         self._template = prescribed
         self._rule = rule
+        self._ladder = ladder
+        self._anew = anew
         low, high = ends(prescribed.reps)
         seconds = optional_decimal(prescribed.hold_seconds)
         self._begin = Standing(
@@ -168,16 +111,18 @@ class Course:
         )
         self._climb = Climb(rule, ladder, low, seconds) if isinstance(rule, HarderRule) else None
 
-    def begin(self) -> Position:
-        """Before the first session."""
-        standing, decision, why = self._begin, Decision.START, "Nothing was done of it yet: it begins as it is written."
+    def begin(self, *, done: bool = False) -> Position:
+        """Before the first session that counts; `done` is whether there was one that does not."""
+        standing, decision, how = self._begin, Decision.START, "it begins as it is written."
         if self._climb is not None:
             standing = self._climb.at_bottom(standing, standing.exercise)
         if isinstance(self._rule, ScriptRule):
             standing, steps = run_script(self._rule, standing, 1)
             if steps:
-                decision, why = Decision.SCRIPT, f"Nothing was done of it yet. Session 1 of the script: {steps}."
-        return Position(standing, decision, why)
+                decision, how = Decision.SCRIPT, f"it begins with session 1 of the script, {steps}."
+        if standing.weight is None and _goes_by_weight(self._rule):
+            how += " No weight is prescribed: the first session sets it."
+        return Position(standing, decision, f"{self._nothing(done)}: {how}")
 
     def step(self, position: Position, session: Session) -> Step:
         """Where the walk goes by a session."""
@@ -187,28 +132,80 @@ class Course:
         outside = ""
         if training.deload is not None:
             outside = f"It is part of a deload ({training.deload}), which stands outside of progression."
+        elif training.lighter:
+            outside = "It was made a lighter session, which stands outside of progression."
         elif not judged.done:
             outside = "No set was done, which says nothing: it stays."
         if outside:
-            return Step(position, position, training, done, None, None, Decision.HOLD, outside)
+            after = position if position.evidence else self.begin(done=True)
+            return Step(position, after, training, done, None, None, Decision.HOLD, outside)
         outcome = self._outcome(standing, judged=judged, exercise=done.exercise)
         earlier = position.evidence if position.decision is Decision.HOLD else ()
         evidence = (*earlier, (training, done))[-MOST_EVIDENCE:]
-        reason, decision = outcome.reason, outcome.decision
+        said, decision = outcome.reason, outcome.decision
         if judged.told and judged.weight is not None:
-            reason = f"The training's targets said {judged.weight:f} {standing.unit}. {reason}"
-        after = Position(outcome.standing, decision, f"{training.day}: {reason}", evidence)
-        return Step(position, after, training, done, outcome.met, outcome.missed, decision, reason)
+            said = f"The training's targets said {weight_words(judged.weight, standing.unit)}. {said}"
+        elif judged.passed is not None and standing.weight is not None:
+            lighter, reached = (weight_words(weight, standing.unit) for weight in (judged.passed, standing.weight))
+            said = f"The training's targets said {lighter}, and you did what was prescribed before, {reached}. {said}"
+        elif standing.weight is None and outcome.standing.weight is not None:
+            said = f"No weight was prescribed, so what you lifted counts. {said}"
+        after = Position(outcome.standing, decision, said, evidence, standing)
+        return Step(position, after, training, done, outcome.met, outcome.missed, decision, said)
 
-    def walk(self, sessions: Iterable[Session], shown: int = MOST_SESSIONS) -> Walk:
+    def light(self, position: Position) -> Prescription:
+        """What a day in a deload prescribes of it: half the sets, rounded up, of no more than was done last.
+
+        Neither is it heavier than the last session that counts, nor does it prescribe more repetitions or seconds than
+        that did, nor a harder movement than was done.
+        """
+        standing, held = position.standing, position.held
+        easy = replace(standing, sets=(standing.sets + 1) // 2)
+        half = "its one set stays" if standing.sets == 1 else f"it has {easy.sets} of {standing.sets} sets"
+        if held is not None:
+            training, done = position.evidence[-1]
+            easy = replace(
+                easy,
+                low=_least(standing.low, held.low),
+                high=_least(standing.high, held.high),
+                seconds=_least(standing.seconds, held.seconds),
+                most_seconds=_least(standing.most_seconds, held.most_seconds),
+                weight=_least(standing.weight, usual_weight(done.counted, held)),
+                exercise=standing.exercise if self._climb is None else self._climb.no_harder(standing, done.exercise),
+            )
+            if replace(easy, sets=standing.sets) != standing:
+                name = "" if easy.exercise == standing.exercise else f"{self._ladder.name(easy.exercise or '')}, "
+                half += f", and asks for no more than you did on {named(training.day)}: {name}{aim_words(easy)}"
+        said = f"{half}. Then it goes on where it stands. {position.reason}"
+        light = replace(position, standing=easy, decision=Decision.DELOAD, said=said, evidence=())
+        return light.prescription(position.sessions)
+
+    def walk(self, sessions: Iterable[Session], shown: int = MOST_TRIED) -> Walk:
         """The fold over all sessions, which may come in any order. The newest `shown` are told."""
-        position, steps = self.begin(), deque[Step](maxlen=shown)
+        position, steps, counted = self.begin(), deque[Step](maxlen=shown), 0
         ordered = sorted(sessions, key=lambda session: session.training[1:3] + session.training[:1])
         for session in ordered:
             step = self.step(position, session)
             position = step.after
+            counted += step.counts
             steps.append(step)
-        return Walk(count=len(ordered), sessions=tuple(step.told for step in steps), next=position.next)
+        return Walk(
+            count=len(ordered),
+            counted=counted,
+            sessions=tuple(step.told for step in steps),
+            next=position.next,
+            light=self.light(position),
+        )
+
+    def _nothing(self, done: bool) -> str:
+        if self._anew is None:
+            return "No session of it counts yet" if done else "Nothing was done of it yet"
+        version, day = self._anew
+        since = "no session since then counts" if done else "nothing was done since"
+        return (
+            f"Its prescription is new since {named(day)} (version {version} of the workout), so what was done before "
+            f"does not count, and {since}"
+        )
 
     def _outcome(self, standing: Standing, *, judged: Judged, exercise: str | None) -> Outcome:
         rule = self._rule
@@ -238,25 +235,9 @@ def walk(
     return Course(prescribed, rule, ladder).walk(sessions)
 
 
-def on_deload_day(prescription: Prescription, phase: str) -> Prescription:
-    """The same on a day of the deload phase of that name: half the sets, rounded up."""
-    sets = (prescription.sets + 1) // 2
-    why = (
-        f"The day lies in a deload phase ({phase}): {sets} of {prescription.sets} sets, at the same weight. After it "
-        f"goes on what stands now: {prescription.reason}"
-    )
-    return prescription.model_copy(update={"sets": sets, "decision": Decision.DELOAD, "reason": why})
+def _goes_by_weight(rule: Rule | None) -> bool:
+    return isinstance(rule, (LinearRule, DoubleRule, RpeRule)) or (isinstance(rule, ScriptRule) and rule.of == "weight")
 
 
-def _done(training: LoggedTraining, done: Done) -> dict[str, Any]:
-    """The members of a `DoneSession`."""
-    sets = tuple(
-        DoneSet(weight=one.weight, unit=one.unit, reps=one.reps, hold_seconds=one.hold_seconds or None, rpe=one.rpe)
-        for one in done.sets
-        if one.done and not one.warm_up
-    )
-    return {"training_id": training.id, "day": training.day, "exercise": done.exercise, "done": sets}
-
-
-def _float(value: Decimal | None) -> float | None:
-    return None if value is None else float(value)
+def _least(next_: _N | None, last: _N | None) -> _N | None:
+    return next_ if next_ is None or last is None else min(next_, last)

@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from models.errors import Unprocessable
 from models.exercises import Catalogue, Movement
+from models.progression_rules import HarderRule, Rule
 
 
 class Choice(NamedTuple):
@@ -27,7 +29,7 @@ class Ladder:
             for easier in movement.easier_slugs:
                 if self._alike(easier, movement):
                     harder[easier].append(slug)
-        self._harder: Mapping[str, list[str]] = harder
+        self._harder: Mapping[str, list[str]] = dict(harder)
 
     @classmethod
     def of(cls, catalogue: Catalogue) -> "Ladder":
@@ -50,7 +52,8 @@ class Ladder:
     def harder(self, slug: str, to: str | None) -> Choice:
         """The next harder movement, on a way to `to` where that is given.
 
-        The lowest difficulty comes first, then the same family, then the slug.
+        One that leads on comes first, then the lowest difficulty, then the same family, then the one with the most
+        movements beyond it, then the slug.
         """
         if slug == to:
             return Choice(None)
@@ -58,7 +61,7 @@ class Ladder:
         if to in ways:
             ways.sort(key=lambda at: at != to)
         else:
-            ways.sort(key=lambda at: (self._movements[at].difficulty, *self._near(at, slug)))
+            ways.sort(key=lambda at: self._way(at, slug))
         return self._choice(ways)
 
     def easier(self, slug: str, trail: tuple[str, ...]) -> Choice:
@@ -72,6 +75,10 @@ class Ladder:
 
     def _choice(self, ways: list[str]) -> Choice:
         return Choice(ways[0], tuple(self.name(at) for at in ways[1:])) if ways else Choice(None)
+
+    def _way(self, at: str, slug: str) -> tuple[bool, int, bool, int, str]:
+        family, name = self._near(at, slug)
+        return at not in self._harder, self._movements[at].difficulty, family, -len(self.above(at)), name
 
     def _near(self, at: str, slug: str) -> tuple[bool, str]:
         return self._movements[at].family != self._movements[slug].family, at
@@ -97,3 +104,14 @@ class Ladder:
 
 
 NO_LADDER = Ladder(())
+
+
+def check_way(rule: Rule | None, exercise: str | None, ladder: Ladder, pointer: str) -> None:
+    """Raises `Unprocessable` where a rule leads to a movement that no way leads to. `pointer` is the rule's."""
+    to = rule.to if isinstance(rule, HarderRule) else None
+    if to is None or exercise is None or to in ladder.above(exercise):
+        return
+    message = f"The catalogue has no way up from `{exercise}` to `{to}`, of movements that are measured alike."
+    if to == exercise:
+        message = f"`{to}` is the exercise's own movement: there is no way up from it to itself."
+    raise Unprocessable(message, f"{pointer}/to")

@@ -5,8 +5,9 @@ from typing import Any
 
 import orjson
 
-from analytics.progression import Course, Done, Session, on_deload_day
+from analytics.progression import Course
 from analytics.progression_ladder import Ladder
+from analytics.progression_walk import Done, Session
 from models.exercises import Catalogue, folded
 from models.progression import (
     SHOWN_SESSIONS,
@@ -14,7 +15,9 @@ from models.progression import (
     LoggedExercise,
     LoggedSet,
     LoggedTraining,
+    NextExercise,
     Prescription,
+    Walk,
     WorkoutHistory,
 )
 from models.progression_rules import HarderRule
@@ -26,15 +29,16 @@ def workout_walks(history: WorkoutHistory, ladder: Ladder, shown: int = SHOWN_SE
     """The walk of every exercise of the workout, in its order; without a rule the prescription stays as it is written.
 
     Only trainings count that were made from the workout, or performed, since the exercise's prescription is what it is
-    now. Each walk tells the newest `shown` sessions. Long ones are work for a thread: 1,000 sessions of 10 exercises
-    take half a second.
+    now. Each walk tells the newest `shown` sessions. Long ones are work for a thread: 300 sessions of 10 exercises take
+    150 ms.
     """
     walks = []
     for exercise in history.exercises:
         rule, (version, at) = exercise.progression, history.since[exercise.id]
-        counted = [one for one in history.trainings if one.workout_version >= version or one.date >= at]
+        counted = [one for one in history.trainings if one.workout_version >= version or one.performed >= at]
         sessions = sessions_of(exercise, counted, ladder, version)
-        walk = Course(exercise, rule, ladder).walk(sessions, shown)
+        anew = None if version <= 1 else (version, at.date())
+        walk = Course(exercise, rule, ladder, anew).walk(sessions, shown)
         walks.append(ExerciseWalk(exercise_id=exercise.id, name=exercise.name, rule=rule, walk=walk))
     return walks
 
@@ -104,10 +108,24 @@ def _done(exercises: Iterable[LoggedExercise]) -> bool:
     return any(set_.done for exercise in exercises for set_ in exercise.sets)
 
 
-def prescriptions(walks: Iterable[ExerciseWalk], deload: str | None) -> list[Prescription]:
-    """What comes next of each exercise, in a deload phase of that name or in none."""
-    following = [walk.walk.next for walk in walks]
-    return following if deload is None else [on_deload_day(each, deload) for each in following]
+def prescriptions(walks: Iterable[ExerciseWalk], deload: str | None, *, lighter: bool) -> list[Prescription]:
+    """What comes next of each exercise, in a deload of that name or in none; `lighter` as in `NextReport`."""
+    light = lighter or deload is not None
+    return [on_light_day(each.walk, deload) if light else each.walk.next for each in walks]
+
+
+def on_light_day(walk: Walk, deload: str | None) -> Prescription:
+    """What comes next of a walk on a day in the deload of that name, or else of what was made a lighter session."""
+    why = "This training was made a lighter session" if deload is None else f"The day lies in a deload ({deload})"
+    return walk.light.model_copy(update={"reason": f"{why}, so {walk.light.reason}"})
+
+
+def next_items(walks: Iterable[ExerciseWalk], following: Iterable[Prescription]) -> list[NextExercise]:
+    """What a session prescribes of each exercise, as it is told."""
+    return [
+        NextExercise(exercise_id=walk.exercise_id, name=walk.name, prescription=prescription)
+        for walk, prescription in zip(walks, following, strict=True)
+    ]
 
 
 def next_exercises(
@@ -124,9 +142,10 @@ def next_exercises(
 
 
 def _prescribed(exercise: WorkoutExerciseDocument, prescription: Prescription, catalogue: Catalogue) -> dict[str, Any]:
-    """The workout's exercise as it is prescribed now."""
+    """The workout's exercise as it is prescribed now, with the weight that the plates make."""
     said = exercise.model_dump(mode="json", exclude_none=True, exclude={"progression"})
-    now = prescription.model_dump(mode="json", include={"sets", "reps", "weight", "hold_seconds", "rpe"})
+    now = prescription.model_dump(mode="json", include={"sets", "reps", "hold_seconds", "rpe"})
+    now["weight"] = prescription.display_weight
     slug = prescription.exercise
     if slug is not None and slug != exercise.exercise:
         revision = catalogue.latest[slug]

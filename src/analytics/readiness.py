@@ -17,7 +17,8 @@ itself left out: z = (value - mean) / max(s, floor), s with n - 1, signed so tha
 A component is null on a day without its value, and where fewer than 7 of the 28 days before have one. The score of a
 day is the mean of the known components' scores by their weights; null where none is known. The confidence is the sum of
 weight * n / 28 over the known components, n the days before that have a value. So it never rises when a value is taken
-away, and without one there is no score.
+away, and without one there is no score. Below a confidence of 0.1, which a Hooper index with 7 days before it has, the
+words do not call the day above or below the usual one.
 
 A day without data has no value: it is neither rest nor recovery, and nothing is filled in. What a planned set is and
 when it is met is `analytics.adherence`'s to say. Sets of a training that was planned and missed, or skipped, count as
@@ -54,6 +55,7 @@ BASELINE_DAYS = 28
 LEAST_VALUES = 7
 PERFORMANCE_DAYS = 7
 DAYS_BEFORE = BASELINE_DAYS + PERFORMANCE_DAYS  # whose data the readiness of a day needs beside its own
+LEAST_CONFIDENCE = 0.1  # from where on a day is set beside the usual one: a Hooper index with 7 days before it
 USUAL, HIGH, LOW = 50, 60, 40  # scores: the athlete's mean; from where on a day is above the usual, and below it
 
 _FACTOR = 20  # points of score for a spread
@@ -88,7 +90,7 @@ class _Rule(NamedTuple):
     """A component: what it is called, its unit, its weight in hundredths, and the floor of its spread.
 
     `better` is 1 where more is better, and -1 where less is. `read` is its value of a day, and `text` says a value in
-    the words of athletes. Of one that is `one_sided` only the worse side counts.
+    the words of athletes. Of one that is `one_sided` only the side that is `worse`, in a word, counts.
     """
 
     name: ComponentName
@@ -100,6 +102,7 @@ class _Rule(NamedTuple):
     read: Callable[[CheckInValues, _Lately], float | None]
     text: Callable[[float], str]
     one_sided: bool = False
+    worse: str = "worse"
 
 
 _RULES = (
@@ -127,6 +130,7 @@ _RULES = (
         lambda c, _: c.bodyweight_kg,
         "{:.1f} kg".format,
         one_sided=True,
+        worse="lower",
     ),
 )
 _WEIGHTS = sum(rule.weight for rule in _RULES)
@@ -146,6 +150,7 @@ RULES: Mapping[str, object] = {
     "component_score": "50 + 20 * z, from 0 to 100",
     "score": "mean of the known components' scores by their weights; null where none is known",
     "confidence": "sum of weight * n / 28 over the known components, n the days before with a value",
+    "least_confidence": f"{LEAST_CONFIDENCE:g}; below it the words do not set the day beside the usual one",
     "gap": "a day without data has no value: it is neither rest nor recovery",
     "weights": {rule.name.value: rule.weight / _WEIGHTS for rule in _RULES},
     "floors": {rule.name.value: rule.floor for rule in _RULES},
@@ -234,11 +239,13 @@ def _item(values: CheckInValues, lately: _Lately, components: Sequence[_Figures]
     # By how many points each component moves the score away from that of the usual day.
     moves = [(one.rule.weight * (score - USUAL) / weights, one) for one, score in known]
     score = USUAL + sum(points for points, _ in moves) if known else None
+    confidence = round(sum(one.rule.weight * one.n for one, _ in known) / (_WEIGHTS * BASELINE_DAYS), 4)
     return ReadinessItem(
         day=values.day,
         score=_rounded(score, 1),
-        confidence=round(sum(one.rule.weight * one.n for one, _ in known) / (_WEIGHTS * BASELINE_DAYS), 4),
-        reason=_without_score(components) if score is None else _in_words(moves, score),
+        confidence=confidence,
+        reason=(_without_score(components, values) if score is None else _in_words(moves, score, confidence))
+        + _lacks(values),
         hooper=hooper(values),
         observed_days=observed,
         components=[_told(one, values, lately) for one in components],
@@ -252,6 +259,7 @@ def _told(found: _Figures, values: CheckInValues, lately: _Lately) -> ReadinessC
         unit=found.rule.unit,
         mean=_rounded(found.mean),
         spread=_rounded(found.spread),
+        floor=found.rule.floor,
         n=found.n,
         z=_rounded(found.z),
         score=_rounded(found.score, 1),
@@ -282,33 +290,41 @@ def _reason(found: _Figures) -> str:
     if found.z is None:
         have = "has a value" if found.n == 1 else "have one"
         return f"{said}: only {found.n} of the {BASELINE_DAYS} days before {have}, and {LEAST_VALUES} are needed."
-    if found.rule.one_sided and not found.z:
-        return f"{said}: only a loss counts."
+    if found.rule.one_sided and found.value is not None and found.mean is not None and found.value > found.mean:
+        return f"{said}: a gain counts neither way."
     if abs(found.z) < _NOTICED:
         return f"{said}: about as usual."
     much = "much " if abs(found.z) >= _MUCH else ""
-    return f"{said}: {much}{'better' if found.z > 0 else 'worse'} than usual."
+    return f"{said}: {much}{'better' if found.z > 0 else found.rule.worse} than usual."
 
 
 def _without_value(rule: _Rule, values: CheckInValues) -> str:
-    missing = _missing(values)
     if rule.name is ComponentName.PERFORMANCE:
         return f"No set was planned on the {PERFORMANCE_DAYS} days before."
-    if rule.name is ComponentName.HOOPER and len(missing) < len(_ITEMS):
-        lack = "is" if len(missing) == 1 else "are"
-        return f"The Hooper index needs all four items: {_listed(missing)} {lack} missing."
+    if rule.name is ComponentName.HOOPER and _lacks(values):
+        return _lacks(values).lstrip()
     return f"The day has no value: {rule.label}."
 
 
-def _without_score(components: Sequence[_Figures]) -> str:
+def _lacks(values: CheckInValues) -> str:
+    """Which items the Hooper index of the day lacks, as a sentence behind others; empty where it has all or none."""
+    missing = _missing(values)
+    if not 0 < len(missing) < len(_ITEMS):
+        return ""
+    lack = "is" if len(missing) == 1 else "are"
+    return f" The Hooper index needs all four items, and {_listed(missing)} {lack} missing."
+
+
+def _without_score(components: Sequence[_Figures], values: CheckInValues) -> str:
     most = max((one.n for one in components if one.value is not None), default=None)
     if most is None:
-        return "No score: nothing is known of this day."
+        return "No score." if _lacks(values) else "No score: nothing is known of this day."
     return f"No score yet: {LEAST_VALUES} of the {BASELINE_DAYS} days before need a value, and {most} at most have one."
 
 
-def _in_words(moves: Sequence[tuple[float, _Figures]], score: float) -> str:
-    """Why the score is what it is: the components that moved it most."""
+def _in_words(moves: Sequence[tuple[float, _Figures]], score: float, confidence: float) -> str:
+    """Why the score is what it is: the components that moved it most. Whether the day is above or below the usual is
+    said from `LEAST_CONFIDENCE` on alone."""
     telling = sorted((move for move in moves if abs(move[0]) >= _TELLING), key=lambda move: -abs(move[0]))[:_MOST_NAMED]
     sides = {
         "for": [one.said for points, one in telling if points > 0],
@@ -319,9 +335,11 @@ def _in_words(moves: Sequence[tuple[float, _Figures]], score: float) -> str:
         for side, said in sorted(sides.items(), reverse=score >= USUAL)
         if said
     ]
-    word = "Above" if score >= HIGH else "Below" if score <= LOW else "About"
+    head = f"{'Above' if score >= HIGH else 'Below' if score <= LOW else 'About'} your usual day"
+    if confidence < LEAST_CONFIDENCE:
+        head = "Too little is known to set the day beside your usual one"
     why = "; ".join(parts) or "what is known is close to its mean"
-    return f"{word} your usual day: {why}. Known: {len(moves)} of {len(_RULES)} components."
+    return f"{head}: {why}. Known: {len(moves)} of {len(_RULES)} components."
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -3,26 +3,18 @@
 import datetime as dt
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from models.fields import Day, Proportion, number
+from models.fields import Proportion, number
 from models.load import Band, Measure
-from models.preferences import Preferences
-from models.reports import Method
-from models.sets import Document, SetType, TargetDocument, Unit
+from models.sets import SetType, TargetDocument, Unit
+from models.trainings import Status
 
-_NULLABLE = frozenset({"value", "ratio", "band", "measure", "acute", "chronic"})
-_HEAD = frozenset({"id", "user_id", "version", "created_at", "updated_at"})  # of a document, before and behind content
-
-
-def _in_range(day: dt.date) -> dt.date:
-    if not 1900 < day.year < 2199:  # as the moments of trainings
-        raise ValueError("must lie between the years 1901 and 2198")
-    return day
+_NULLABLE = frozenset({"value", "ratio", "band", "measure", "acute", "chronic", "until"})
 
 
 class AdviceKind(StrEnum):
@@ -34,12 +26,25 @@ class AdviceKind(StrEnum):
     """Train with half the sets for a week."""
     REGRESS = "regress"
     """Go back with one exercise, as its rule of progression says."""
+    HOLD = "hold"
+    """Stay with one exercise where its rule of progression stands; what is planned says something else."""
     PROGRESS = "progress"
     """Go on with one exercise, as its rule of progression says."""
     BALANCE = "balance"
     """Do more of push or of pull, whichever lacks."""
     PREFER = "prefer"
     """Plan what is done anyway in place of an exercise that is planned and skipped."""
+
+
+class NotAdvisedBecause(StrEnum):
+    """Why something is not advised."""
+
+    NOTHING = "nothing"
+    """It was looked at, and asks for no change."""
+    UNKNOWN = "unknown"
+    """Too little is known."""
+    WITHHELD = "withheld"
+    """It holds, or would, and something else speaks against it."""
 
 
 class SubjectKind(StrEnum):
@@ -62,14 +67,6 @@ class EvidenceSource(StrEnum):
     GOALS = "goals"
     VOLUME = "volume"
     TRAININGS = "trainings"
-
-
-class AdviceQuery(Document):
-    """Query parameters of what is advised on a day."""
-
-    day: Annotated[Day, AfterValidator(_in_range)] | None = None
-    """The local day, of the years 1901 to 2198; by default the athlete's present one, in the zone of the latest
-    training."""
 
 
 class AdviceSubject(BaseModel):
@@ -198,6 +195,17 @@ class Advice(BaseModel):
     """What accepting it does. Empty where nothing is planned that it would change."""
 
 
+class NotAdvised(BaseModel):
+    """A kind of advice that is not given on the day."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    kind: AdviceKind
+    because: NotAdvisedBecause
+    reason: str
+    """Why, in words."""
+
+
 class AcceptedChange(AdviceChange):
     """What accepting did to one training."""
 
@@ -206,7 +214,9 @@ class AcceptedChange(AdviceChange):
     version_after: int
     """The version that accepting made."""
     version_restored: int | None = None
-    """The version that undoing made; absent where it stands."""
+    """The version that undoing made, which says what the training said before; absent where it was not undone."""
+    stays: str | None = None
+    """Why undoing left the training as it is, in words: it was done, begun, skipped, deleted or changed since."""
 
 
 class AdviceContent(BaseModel):
@@ -242,14 +252,22 @@ class AcceptedAdvice(AdviceContent):
     """When it was accepted, or undone."""
 
 
-class AcceptedPage(BaseModel):
-    """One page of what the user accepted, the latest first."""
+class Became(NamedTuple):
+    """What became of a training since accepting changed it. Days are the athlete's local ones."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    items: list[AcceptedAdvice]
-    next_cursor: str | None = None
-    """Where the next page begins; absent on the last one. The header Link holds its address."""
+    status: Status
+    day: dt.date
+    skipped: dt.date | None
+    """The day that it was skipped on."""
+    deleted: dt.date | None
+    changed: dt.date
+    """The day of the latest change."""
+    untouched: bool
+    """Whether accepting was the latest change."""
+    later: UUID | None
+    """Advice that was accepted later, stands, and left the training as it is."""
+    title: str | None
+    """That advice's title."""
 
 
 class LoadPosition(StrEnum):
@@ -286,31 +304,13 @@ class LoadRisk(BaseModel):
     """On how many of the last 28 days a training was completed."""
     known_days: int
     """On how many of these the measure is known."""
+    until: dt.date | None
+    """Last local day whose load is in it; null where none is known. The day itself has a part once a training of it has
+    a load."""
     disputed: str
     """What the literature disputes about it."""
     not_a_diagnosis: str
     """What it does not say."""
-
-
-class AdviceReport(BaseModel):
-    """What is advised on a day, computed from the log as it is now."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    user_id: UUID
-    day: dt.date
-    """The day that it is for."""
-    as_of: dt.datetime
-    """Every change that was accepted before is in the figures from derived tables."""
-    method: Method
-    advice: list[Advice]
-    """In the order of precedence; what is advised for a day never contradicts itself. Empty where nothing is to be
-    said, for which `reason` tells why."""
-    reason: str
-    accepted: list[AcceptedAdvice]
-    """What was accepted for this day and stands: it is not given again."""
-    risk: LoadRisk
-    preferences: Preferences
 
 
 def told(value: Any) -> Any:
@@ -335,16 +335,3 @@ def accepted_content(advice: Advice, day: dt.date, versions: Mapping[UUID, int])
         before = versions[UUID(change["training_id"])]
         change |= {"version": before, "version_after": before + 1}
     return orjson.dumps({"day": day.isoformat(), "undone": False} | told(document)).decode()
-
-
-def undone_content(document: bytes, versions: Mapping[UUID, int]) -> str:
-    """What is stored and published of advice that is undone: an `AdviceContent`, as JSON.
-
-    `document` is the `AcceptedAdvice`; `versions` are those of the trainings now, each of which undoing brings to its
-    next one.
-    """
-    said = orjson.loads(document)
-    content = {name: value for name, value in said.items() if name not in _HEAD} | {"undone": True}
-    for change in content["changes"]:
-        change["version_restored"] = versions[UUID(change["training_id"])] + 1
-    return orjson.dumps(content).decode()

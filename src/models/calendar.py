@@ -7,15 +7,19 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from models.advice import AdviceKind
 from models.fields import Day, LastDay
 from models.phases import PhaseKind
+from models.progression import NextExercise
+from models.reports import Method
 from models.trainings import Status
 
 MOST_DAYS = 366
 
 
 class CalendarState(StrEnum):
-    """What became of a training, as of the calendar's `day`."""
+    """What became of a training until now. The calendar's `day` decides what is missed and what is to come, and nothing
+    more: what is begun, completed or skipped by now is that on every `day`."""
 
     PLANNED = "planned"
     """It is to come, on the day on which its phase lays it, or is of no phase."""
@@ -42,8 +46,9 @@ class CalendarQuery(BaseModel):
     """Last local day, with `from` only, and at most 365 days after it; by default the Sunday of the fourth week after
     that of the first day."""
     day: Day | None = None
-    """The day as of which it is told what is missed; by default the present one, in the time zone of the athlete's
-    latest training."""
+    """The day as of which it is told what is missed and what is to come, and nothing more; by default the present one,
+    in the time zone of the athlete's latest completed training, before there is one of the latest planned, else in
+    UTC."""
 
     @field_validator("first", "day")
     @classmethod
@@ -64,6 +69,18 @@ class CalendarQuery(BaseModel):
         return last
 
 
+class CalendarAdvice(BaseModel):
+    """Advice that changed a training, and was not undone."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    id: UUID
+    kind: AdviceKind
+    title: str
+    from_day: dt.date | None = None
+    """The day from which it moved the training; absent where it did not."""
+
+
 class CalendarItem(BaseModel):
     """One training. Absent fields are unknown, or do not apply."""
 
@@ -78,7 +95,7 @@ class CalendarItem(BaseModel):
     status: Status
     state: CalendarState
     reason: str
-    """What the state says, in words."""
+    """What the state says, in words: who moved it, as far as that is known, and why it is a light one."""
     laid_day: dt.date | None = None
     """The day on which its phase lays it, as the phase now says: its week, and the weekday of its slot. Absent of what
     is begun, completed or skipped, which stays where it is when its phase moves."""
@@ -89,8 +106,19 @@ class CalendarItem(BaseModel):
     """Week of that phase, from 1."""
     workout_id: UUID | None = None
     deload: bool
-    """Whether its day lies in a phase that is a deload."""
+    """Whether it is a light one: its day lies in a phase that is a deload, or advice halved its sets, or it left a
+    deload when its workout was there no more, and has half the sets still."""
     skip_reason: str | None = None
+    advice: list[CalendarAdvice] | None = None
+    """What advice the athlete accepted for it, the earliest first. Coaches are not told of advice."""
+    prescriptions: list[NextExercise] | None
+    """What its session prescribes by the rules of its workout: the `items` of GET /workouts/{id}/next for its day,
+    without the evidence. They follow from what was done until now, so of each workout the training that is planned next
+    has them. Nothing follows from light ones: where those come first, each has them, and so has the first after them.
+    Null of the later ones, of what is not to come, and of a workout without a rule, whose trainings are as they were
+    laid."""
+    prescriptions_reason: str | None = None
+    """Why there are none yet, of a workout with a rule: the session that they follow from."""
 
 
 class CalendarPhase(BaseModel):
@@ -125,10 +153,37 @@ class CalendarTraining(NamedTuple):
     week: int | None
     weekday: int | None
     """Of the slot that it was laid for; None where the phase has no such slot."""
+    halved: bool = False
+    """Whether it is planned, has half the sets for a deload by its notes, and its workout is there no more."""
+
+
+class Ahead(NamedTuple):
+    """A training to come of a workout with a rule, whose numbers follow from what was done until now."""
+
+    training_id: UUID
+    day: dt.date
+    deload: str | None
+    """The name of the deload phase that its day lies in."""
+    lighter: bool
+    """Whether advice halved its sets."""
+
+
+class Accepted(NamedTuple):
+    """What accepted advice did to a training. `title` is None where the reader is not told of advice."""
+
+    id: UUID
+    kind: AdviceKind
+    title: str | None
+    day: dt.date
+    """The day of the training before."""
+    day_after: dt.date | None
+    """The day that it was moved to; None where it stayed."""
+    exercise_id: UUID | None = None
+    """The exercise that the advice is about."""
 
 
 class Calendar(BaseModel):
-    """The trainings and phases of a range of days, as of `day`."""
+    """The trainings and phases of a range of days; `day` decides what is missed and what is to come."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -136,7 +191,9 @@ class Calendar(BaseModel):
     first: Annotated[dt.date, Field(alias="from")]
     last: Annotated[dt.date, Field(alias="to")]
     day: dt.date
-    """The day as of which it is told what is missed."""
+    """The day as of which it is told what is missed and what is to come."""
+    method: Method | None = None
+    """The rules that `prescriptions` follow from; absent where there are none."""
     phases: list[CalendarPhase]
     """By their first days."""
     items: list[CalendarItem]

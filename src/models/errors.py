@@ -6,7 +6,7 @@ TrainingServiceError
 │   ├── StatusConflict           409  a training never goes backwards
 │   ├── IdentityConflict         409  the id or source_id is another's
 │   ├── AdviceGone               409  the advice is not given any more
-│   └── PlanChanged              409  a training was changed or begun since
+│   └── PlanChanged              409  nothing is left to undo, or later advice is undone first
 ├── CursorExpired                410
 ├── UserErased                   410
 ├── PreconditionFailed           412
@@ -42,11 +42,11 @@ class IdentityConflict(Conflict):
 
 
 class AdviceGone(Conflict):
-    """The advice is not given any more: what it was computed from has changed, or it was undone."""
+    """The advice is not given for the day, or not any more: what it was computed from changed, or it was undone."""
 
 
 class PlanChanged(Conflict):
-    """A training that accepted advice changed was changed, begun, skipped or deleted since."""
+    """No training is as the accepted advice left it, or one is as later advice left it."""
 
 
 class CursorExpired(TrainingServiceError):

@@ -79,14 +79,14 @@ class GoalEventType(StrEnum):
 
 
 class AdviceEventType(StrEnum):
-    """What athletes do with advice, on `phase_events`."""
+    """What athletes do with advice, on `readiness_events`."""
 
     ADVICE_ACCEPTED = "advice_accepted"
     ADVICE_UNDONE = "advice_undone"
 
 
 class CheckInEventType(StrEnum):
-    """Every type of event on `readiness_events`."""
+    """What happens to check-ins, on `readiness_events`."""
 
     CHECK_IN_CREATED = "check_in_created"
     CHECK_IN_UPDATED = "check_in_updated"
@@ -473,7 +473,7 @@ class AdvicePayload(AdviceContent):
 
 
 class AdviceEvent(_Event):
-    """The value of one record on `phase_events`. Its key is the user's id, as text."""
+    """The value of one record on `readiness_events`. Its key is the user's id, as text."""
 
     event_type: AdviceEventType
     payload: AdvicePayload

@@ -4,13 +4,15 @@ import datetime as dt
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
-from models.fields import ExternalId, Fraction, Name, Slug
+from models.errors import UnknownExercise
+from models.fields import TAG, ExternalId, Fraction, Name, Slug
 from models.sets import Document
 
 
@@ -29,6 +31,8 @@ class Facts(NamedTuple):
 
 
 UNKNOWN = Facts()
+_ALIKE = 0.7  # from 0 to 1: `pistol-sqat` is 0.96 like `pistol-squat`
+_MOST_NAMED, _LEAST_LETTERS = 3, 3
 _IMPLEMENTS = frozenset({"barbell", "dumbbell", "ez_bar", "kettlebell", "smith_machine", "trap_bar"})
 _BESIDE = frozenset({"bench", "box"})
 
@@ -81,6 +85,15 @@ class Catalogue:
         """What the sets of each (slug, revision) are computed with."""
         return {revision: movement.facts for revision, movement in self.revisions.items()}
 
+    def unknown(self, slug: str, pointer: str) -> UnknownExercise:
+        """The error that it has no such movement, which names three at most: those whose slugs are most like it, then
+        the shortest in which a word begins with it. `pointer` is where the slug stands."""
+        like = get_close_matches(slug, self.latest, _MOST_NAMED, _ALIKE)
+        if len(slug) >= _LEAST_LETTERS:
+            like += sorted(sorted(other for other in self.latest if f"-{slug}" in f"-{other}"), key=len)
+        near = " or ".join(f"`{other}`" for other in list(dict.fromkeys(like))[:_MOST_NAMED])
+        return UnknownExercise(f"The catalogue has no movement `{slug}`.{near and f' Did you mean {near}?'}", pointer)
+
 
 def folded(name: str) -> str:
     """A name as names are compared: in lower case, with single spaces."""
@@ -128,7 +141,7 @@ def _distinct(values: list[str]) -> list[str]:
 
 
 Difficulty = Annotated[int, Field(ge=1, le=10)]
-Tag = Annotated[str, StringConstraints(max_length=50, pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$")]
+Tag = Annotated[str, StringConstraints(max_length=50, pattern=TAG)]
 _DISTINCT: JsonDict = {"uniqueItems": True}
 Tags = Annotated[list[Tag], Field(max_length=20, json_schema_extra=_DISTINCT), AfterValidator(_distinct)]
 Muscles = Annotated[

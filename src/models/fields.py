@@ -9,20 +9,69 @@ from typing import Annotated
 from pydantic import (
     AfterValidator,
     AwareDatetime,
+    BaseModel,
     BeforeValidator,
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)", re.ASCII)
-_NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
+NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
+SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+TAG = r"^[a-z0-9]+(_[a-z0-9]+)*$"
+TEMPO = r"^([0-9]{1,3}|X)(-([0-9]{1,3}|X)){3}$"
+TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+# What people are told who sent something else.
+PATTERNS = {
+    NO_NUL: "must not contain the character U+0000",
+    SLUG: "must be lower-case letters and digits, with single hyphens between them, like pistol-squat",
+    TAG: "must be lower-case letters and digits, with single underscores between them, like lower_back",
+    TEMPO: "must be four numbers of seconds, or X, with hyphens between them, like 3-0-1-0",
+    TIME_OF_DAY: "must be a time of day from 00:00 to 23:59, like 18:30",
+}
 
 
 def number(value: float) -> float:
     """A quantity as the JSON number that people write: 100 rather than 100.0, and 102.5."""
     return int(value) if value.is_integer() else value
+
+
+def wrong(*faults: tuple[str | tuple[str | int, ...], str]) -> ValidationError:
+    """What a validator of a whole document raises: each place of it that is to be changed, and what must be there.
+
+    A place is a member's name as in JSON, or the way to it through arrays and objects.
+    """
+    return ValidationError.from_exception_data(
+        "wrong",
+        [
+            InitErrorDetails(
+                type=PydanticCustomError("wrong", "{message}", {"message": message}),
+                loc=(place,) if isinstance(place, str) else place,
+                input=None,
+            )
+            for place, message in faults
+        ],
+    )
+
+
+def either(document: BaseModel, first: str, second: str) -> None:
+    """Raises `wrong` where not exactly one of the two members is given."""
+    given = getattr(document, first) is not None, getattr(document, second) is not None
+    if given == (False, False):
+        raise wrong((first, f"must be given, or else `{second}`"))
+    if given == (True, True):
+        raise wrong((second, f"must not be given beside `{first}`"))
+
+
+def both(document: BaseModel, first: str, second: str) -> None:
+    """Raises `wrong` where one of the two members is given without the other."""
+    for name, other in ((first, second), (second, first)):
+        if getattr(document, name) is None and getattr(document, other) is not None:
+            raise wrong((name, f"must be given beside `{other}`"))
 
 
 def moment(value: datetime) -> str:
@@ -90,6 +139,7 @@ _PLACES = (AfterValidator(_four_places), PlainSerializer(number, return_type=flo
 
 Weight = Annotated[float, Field(ge=-2_000, le=10_000, allow_inf_nan=False), *_PLACES]
 Seconds = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False), *_PLACES]
+PositiveSeconds = Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False), *_PLACES]
 Metres = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False), *_PLACES]
 Kilograms = Annotated[float, Field(ge=1, le=1_000, allow_inf_nan=False), *_PLACES]
 Fraction = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False), *_PLACES]
@@ -99,16 +149,18 @@ Quantity = Annotated[float, Field(ge=-2_000, le=10_000_000, allow_inf_nan=False)
 Exertion = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), *_PLACES]
 Step = Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False), *_PLACES]
 Percent = Annotated[float, Field(gt=0, le=90, allow_inf_nan=False), *_PLACES]
+PercentOfStep = Annotated[float, Field(gt=0, le=50, allow_inf_nan=False), *_PLACES]
 HoursOfDay = Annotated[float, Field(ge=0, le=24, allow_inf_nan=False), *_PLACES]
 BeatsPerMinute = Annotated[float, Field(ge=20, le=250, allow_inf_nan=False), *_PLACES]
 Milliseconds = Annotated[float, Field(ge=1, le=1_000, allow_inf_nan=False), *_PLACES]
-Text = Annotated[str, StringConstraints(max_length=10_000, pattern=_NO_NUL)]
-Title = Annotated[str, StringConstraints(max_length=300, pattern=_NO_NUL)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL, strip_whitespace=True)]
-SourceId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
-ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
-Slug = Annotated[str, StringConstraints(max_length=100, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-Tempo = Annotated[str, StringConstraints(max_length=20, pattern=r"^([0-9]{1,3}|X)(-([0-9]{1,3}|X)){3}$")]
+Text = Annotated[str, StringConstraints(max_length=10_000, pattern=NO_NUL)]
+Title = Annotated[str, StringConstraints(max_length=300, pattern=NO_NUL)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL, strip_whitespace=True)]
+SourceId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+Slug = Annotated[str, StringConstraints(max_length=100, pattern=SLUG)]
+Tempo = Annotated[str, StringConstraints(max_length=20, pattern=TEMPO)]
+TimeOfDay = Annotated[str, StringConstraints(pattern=TIME_OF_DAY)]
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 # Not strict: behind a BeforeValidator pydantic no longer knows that the text came from JSON.
 Day = Annotated[date, Field(strict=False), _dated("must be a date, like 2026-01-05")]

@@ -9,10 +9,11 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.fields import ExternalId, Moment, Name, Seconds, Share, Title, number
+from models.fields import NO_NUL, ExternalId, Moment, Name, Seconds, Share, Title, number, wrong
 from models.sets import Document
+from models.trainings import check_past
 
-Words = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
+Words = Annotated[str, Field(min_length=1, max_length=2_000, pattern=NO_NUL)]
 
 
 class Severity(StrEnum):
@@ -66,9 +67,14 @@ class FormAnalysisCreate(Document):
         if not self.scores and not self.remarks:
             raise ValueError("must have a score or a remark")
         names = [score.name for score in self.scores]
-        if len(set(names)) < len(names):
-            raise ValueError("the `name` of a score must be unique here")
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise wrong((("scores", place, "name"), "must not be that of another score"))
         return self
+
+    def check_done(self, now: dt.datetime) -> None:
+        """Raises `Unprocessable` where it was made too far after `now`."""
+        check_past(self.analysed_at, now, "/analysed_at")
 
     def content(self, training_id: UUID, exercise_id: UUID, set_id: UUID) -> str:
         """What is stored and published of it: a JSON object."""

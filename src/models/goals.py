@@ -1,7 +1,7 @@
-"""A goal: what an athlete wants to reach and by when; and how far the log says that it is."""
+"""A goal: what an athlete wants to reach and by when. How far it is: see `models.goal_reports`."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Self
@@ -10,11 +10,11 @@ from uuid import UUID
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from models.errors import UnknownExercise
-from models.exercises import Catalogue, folded
-from models.fields import CountedDay, Name, Quantity, Text, Weight, number
+from models.errors import Unprocessable
+from models.exercises import Catalogue, Mode, folded, is_of_implement
+from models.fields import CountedDay, Name, Quantity, Text, Weight, number, wrong
 from models.record_reports import MovementKey
-from models.reports import Method, Report, ReportQuery
+from models.reports import ReportQuery
 from models.sets import Document
 
 MOST_DAYS = 3_660  # from a goal's first day to the one that it is due on: ten years
@@ -56,6 +56,17 @@ UNITS: Mapping[GoalMetric, str] = {
     GoalMetric.WEEKLY_HARD_SETS: "sets",
     GoalMetric.WEEKLY_VOLUME_KG: "kg",
 }
+_NOT_OF: Mapping[str, Set[GoalMetric]] = {
+    Mode.REPS: {GoalMetric.HOLD_SECONDS},
+    Mode.HOLD: {GoalMetric.E1RM_KG, GoalMetric.REPS, GoalMetric.SESSION_VOLUME_KG},
+}
+# Beyond what anybody does: ten trainings a day, a hold of a day. Volumes have the bound of `Quantity` alone.
+_MOST: Mapping[GoalMetric, int] = {
+    **dict.fromkeys((GoalMetric.E1RM_KG, GoalMetric.WEIGHT_KG, GoalMetric.REPS), 10_000),
+    GoalMetric.HOLD_SECONDS: 86_400,
+    GoalMetric.WEEKLY_TRAININGS: 70,
+    GoalMetric.WEEKLY_HARD_SETS: 1_000,
+}
 _COUNTS = (GoalMetric.REPS, GoalMetric.WEEKLY_TRAININGS, GoalMetric.WEEKLY_HARD_SETS)
 
 
@@ -88,7 +99,8 @@ class GoalBody(Document):
     """The movement, by its key, as the report of progress names it; required but for the weekly metrics, which have
     none. `name:` names every exercise that is called so, whatever the name means by now."""
     target: Quantity
-    """The value to reach, in the metric's unit. A weight may be negative: assistance, of which less is more."""
+    """The value to reach, in the metric's unit. A weight may be negative: assistance, of which less is more. At most
+    10,000 kg or repetitions, a hold of 86,400 s, and in a week 70 trainings or 1,000 sets."""
     at_weight_kg: Weight | None = None
     """Of `reps` alone: the repetitions are at this weight or more; 0 by default, so that help does not count."""
     start_day: CountedDay
@@ -99,19 +111,26 @@ class GoalBody(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.metric.weekly and self.movement is not None:
-            raise ValueError(f"`movement` does not go with `{self.metric}`, which is of all training")
-        if not self.metric.weekly and self.movement is None:
-            raise ValueError(f"`{self.metric}` needs `movement`")
-        if self.at_weight_kg is not None and self.metric is not GoalMetric.REPS:
-            raise ValueError("`at_weight_kg` goes with `reps` alone")
-        if self.target <= 0 and not self.metric.signed:
-            raise ValueError(f"the `target` of `{self.metric}` must be more than 0")
-        if self.metric in _COUNTS and not self.target.is_integer():
-            raise ValueError(f"the `target` of `{self.metric}` must be a whole number")
-        if not 0 < (self.due - self.start_day).days <= MOST_DAYS:
-            raise ValueError(f"`due` must be 1 to {MOST_DAYS:,} days after `start_day`")
+        if faults := list(self._faults()):
+            raise wrong(*faults)
         return self
+
+    def _faults(self) -> Iterator[tuple[str, str]]:
+        """What does not go together: the member to change, and what is wrong with it."""
+        if self.metric.weekly and self.movement is not None:
+            yield "movement", f"does not go with `{self.metric}`, which is of all training"
+        if not self.metric.weekly and self.movement is None:
+            yield "movement", f"is required by `{self.metric}`"
+        if self.at_weight_kg is not None and self.metric is not GoalMetric.REPS:
+            yield "at_weight_kg", "goes with `reps` alone"
+        if self.target <= 0 and not self.metric.signed:
+            yield "target", "must be more than 0"
+        elif self.metric in _COUNTS and not self.target.is_integer():
+            yield "target", "must be a whole number"
+        elif self.target > (most := _MOST.get(self.metric, self.target)):
+            yield "target", f"must be at most {most:,}"
+        if not 0 < (self.due - self.start_day).days <= MOST_DAYS:
+            yield "due", f"must be 1 to {MOST_DAYS:,} days after `start_day`"
 
     def content(self) -> str:
         """What is stored and published of it: a JSON object."""
@@ -120,10 +139,26 @@ class GoalBody(Document):
         return orjson.dumps(said).decode()
 
     def check_movement(self, catalogue: Catalogue) -> None:
-        """Raises `UnknownExercise` where the movement is a slug that the catalogue lacks."""
-        if self.movement is not None and ":" not in self.movement and self.movement not in catalogue.latest:
-            message = f"The catalogue has no movement `{self.movement}`."
-            raise UnknownExercise(message, "/movement")
+        """Raises `UnknownExercise` where the movement is a slug that the catalogue lacks, and `Unprocessable` where it
+        is one that is measured in something else, or has no e1RM of 0 or less, as it lifts no part of the body. Of own
+        exercises and names neither is known."""
+        slug = self.movement
+        if slug is None or ":" in slug:
+            return
+        revision = catalogue.latest.get(slug)
+        if revision is None:
+            raise catalogue.unknown(slug, "/movement")
+        movement = catalogue.revisions[slug, revision]
+        mode = movement.mode
+        if self.metric in _NOT_OF[mode]:
+            others = [f"`{metric}`" for metric in GoalMetric if not metric.weekly and metric not in _NOT_OF[mode]]
+            measure = "seconds" if mode == Mode.HOLD else "repetitions"
+            message = f"`{slug}` is measured in {measure}, so a goal of it is one of {', '.join(others)}."
+            raise Unprocessable(message, "/metric")
+        alone = movement.bw_fraction == 0 or is_of_implement(movement.equipment)
+        if self.metric is GoalMetric.E1RM_KG and self.target <= 0 and alone:
+            message = f"An e1RM of `{slug}` is of its load alone, so the target must be more than 0."
+            raise Unprocessable(message, "/target")
 
 
 class GoalCreate(GoalBody):
@@ -187,6 +222,7 @@ class Goal(NamedTuple):
     target: Decimal
     start_day: dt.date
     due: dt.date
+    at_weight_kg: Decimal = Decimal(0)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Goal":
@@ -196,6 +232,7 @@ class Goal(NamedTuple):
             Decimal(str(document["target"])),
             dt.date.fromisoformat(document["start_day"]),
             dt.date.fromisoformat(document["due"]),
+            Decimal(str(document.get("at_weight_kg", 0))),
         )
 
 
@@ -215,117 +252,5 @@ class GoalProgressQuery(ReportQuery):
 
     day: CountedDay | None = None
     """The local day as of which it is told: what was done later is left out. By default the athlete's present day, in
-    the zone of the latest training; without one the day in UTC."""
-
-
-class PointDocument(BaseModel):
-    """A value of the metric, and where it is from."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    day: dt.date
-    """The local day; of a weekly metric the Monday of the week."""
-    value: float
-    training_id: UUID | None = None
-    """The training; absent where the value is a sum over several."""
-
-
-class ReachedDocument(BaseModel):
-    """When a day's value is the target, by the forecast. A day that lies beyond what can be told is null."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    earliest: dt.date | None
-    """The first day on which the upper end of the interval is at the target or beyond."""
-    expected: dt.date | None
-    """The first day on which the line is."""
-    latest: dt.date | None
-    """The first day on which the lower end is."""
-
-
-class ForecastDocument(BaseModel):
-    """What the values so far let expect, if it goes on as before: a straight line through them, and its interval."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    day: dt.date
-    """The day that it is about: the one that the goal is due on; of a weekly metric the Monday of its week."""
-    value: float
-    """The value of the line on that day."""
-    low: float | None
-    """Lower end of the interval of a day's value; null where the values so far lie on the line exactly, which tells
-    nothing of how they scatter."""
-    high: float | None
-    """Upper end of it."""
-    coverage: float
-    """The share of such intervals that hold the value, if the assumptions hold."""
-    slope_per_week: float
-    """By how much the line rises in a week."""
-    reached: ReachedDocument
-    observations: int
-    """Values that the line is put through."""
-    first: dt.date
-    """The day of the first of them."""
-    last: dt.date
-    """The day of the last of them."""
-    assumes: str
-    """What must be true for the interval to hold as often as `coverage` says."""
-
-
-class GoalEvidence(BaseModel):
-    """What the progress of a goal is computed from. What there is none of is null."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    start: PointDocument | None
-    """Where the start value is from."""
-    best: PointDocument | None
-    """Where the best value is from."""
-    achieved: PointDocument | None
-    """What reached the target first; of a weekly metric the week's value up to the day on which it did."""
-    points: list[PointDocument] | None = None
-    """Every value that was looked at, oldest first; with the progress of a single goal alone."""
-
-
-class GoalProgress(BaseModel):
-    """How far a goal is. What cannot be told is null."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    goal: GoalDocument
-    unit: Annotated[str, Field(examples=["kg"])]
-    """Of all its values: kg, reps, s, trainings or sets. They are rounded half up to 4 digits after the point."""
-    start_value: float | None
-    """The best value of the 28 days before `start_day`; where there is none the first one since."""
-    best_value: float | None
-    """The best value since `start_day`."""
-    share: float | None
-    """How much of the way from the start value to the target the best value is, 0 to 1; null where there is no way:
-    the start value is at the target or beyond, or a value is missing."""
-    achieved_on: dt.date | None
-    """The first local day, from `start_day` on, on which the target was reached."""
-    state: GoalState
-    reason: str
-    """Why the state is this one, in words."""
-    forecast: ForecastDocument | None
-    forecast_reason: str
-    """What the forecast says, or why there is none, in words."""
-    evidence: GoalEvidence
-
-
-class GoalProgressReport(Report):
-    """How far one goal is."""
-
-    day: dt.date
-    """The local day as of which it is told."""
-    method: Method
-    progress: GoalProgress
-
-
-class GoalsProgressReport(Report):
-    """How far the goals of one user are: of the 100 that were created last, those created last first."""
-
-    day: dt.date
-    """The local day as of which it is told."""
-    method: Method
-    items: list[GoalProgress]
+    the zone of the latest completed training; before there is one, in that of the latest that is planned, and without
+    any in UTC."""

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.exercises import MovementFacts, MovementTold, folded
-from models.fields import Slug
+from models.fields import Slug, either
 from models.sets import Document
 
 MOST_OWN = 500  # own exercises of one user
@@ -67,8 +67,7 @@ class AliasBody(Document):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.exercise is None) == (self.own_exercise is None):
-            raise ValueError("give `exercise` or `own_exercise`")
+        either(self, "exercise", "own_exercise")
         return self
 
 

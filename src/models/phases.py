@@ -13,19 +13,18 @@ from pydantic import (
     ConfigDict,
     Field,
     RootModel,
-    StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from models.fields import Day, Name, Text, TimeZone
+from models.fields import Day, Name, Text, TimeOfDay, TimeZone, wrong
 from models.reports import Method
 from models.sets import Document, known
 
 MOST_DAYS = 366  # of one phase
 MOST_WEEKS = 53  # that these days touch
-MOST_TRAININGS = 1_000  # that one phase plans
+MOST_TRAININGS = 1_000  # that one phase plans, and that all phases of one change have planned, or plan then
 MOST_SLOTS = 200
 
 
@@ -43,7 +42,7 @@ class Slot(Document):
     """The workout that the trainings are made from."""
     weekday: Annotated[int, Field(ge=1, le=7)]
     """1 is Monday, 7 is Sunday."""
-    time: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)] = "12:00"
+    time: TimeOfDay = "12:00"
     """Local time of day, `HH:MM`."""
     weeks: (
         Annotated[list[Annotated[int, Field(ge=1, le=MOST_WEEKS)]], Field(min_length=1, max_length=MOST_WEEKS)] | None
@@ -120,7 +119,7 @@ class PhaseBody(Document):
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         if len({(slot.workout_id, slot.weekday, slot.time) for slot in self.schedule}) < len(self.schedule):
-            raise ValueError("`schedule` must have each workout once at one time of one weekday")
+            raise wrong(("schedule", "must have each workout once at one time of one weekday"))
         return self
 
     def content(self) -> dict[str, Any]:
@@ -248,8 +247,9 @@ class PlanChange(BaseModel):
     action: PlanAction
     training_id: UUID | None = None
     """Absent where it is to be made."""
-    phase_id: UUID
-    """The phase that lays it: this one, a microcycle that moves with it, or one whose training becomes a deload."""
+    phase_id: UUID | None = None
+    """The phase that lays it: this one, a microcycle that moves with it, or one whose training becomes a deload. Absent
+    where that is the phase that is to be made and the client named none."""
     day: dt.date
     """The local day on which it lies then; of what is deleted the one on which it lay."""
     date: dt.datetime
@@ -287,7 +287,7 @@ class PhasePreview(BaseModel):
     phase: PhaseContent | None = None
     """What the phase would say; absent where it is to be deleted."""
     day: dt.date
-    """The day of the request: a phase that is there already makes no training on a day before it."""
+    """The day of the request: a phase that is or was there already makes no training on a day before it."""
     microcycles: list[UUID]
     """Its microcycles, which move with it by as many days."""
     method: Method

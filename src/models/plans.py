@@ -28,11 +28,12 @@ class Spot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A phase before and after a change: None where it is not there."""
+    """A phase before and after a change: None where it is not there. `back`: it was there once, and was deleted."""
 
     phase_id: UUID
     before: PhaseBody | None
     after: PhaseBody | None
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Laid:
     """A training that a phase has laid, as it is now."""
 
     id: UUID
+    version: int
     phase_id: UUID
     place: Place
     status: Status
@@ -48,12 +50,8 @@ class Laid:
     spot: Spot
     title: str | None
     workout_id: UUID | None
-    notes: str | None
-
-    @property
-    def deload(self) -> bool:
-        """Whether it says that it has half the sets for a deload."""
-        return self.notes is not None and DELOAD_NOTE in self.notes.split("\n")
+    deload: bool
+    """Whether its notes say that it has half the sets for a deload (`DELOAD_NOTE`)."""
 
     @property
     def free(self) -> bool:

@@ -11,14 +11,15 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from models.fields import Day, Exertion, LastDay, Name, Seconds, Slug, Weight, number
+from models.fields import Day, Exertion, LastDay, Name, Seconds, Slug, Weight, either, number
 from models.progression_rules import Rule, check_rule
 from models.reports import Method
 from models.sets import Document, RepRangeDocument, Reps, Unit
 from models.trainings import ExerciseDocument
 from models.workouts import WorkoutExerciseDocument
 
-MOST_SESSIONS = 1_000  # that a walk is computed over: the newest
+MOST_SESSIONS = 300  # of a workout that walks are computed over, the newest: two years of three a week
+MOST_TRIED = 1_000  # that a rule is tried on, the newest
 SHOWN_SESSIONS = 200  # of each exercise of a workout: the newest
 
 Number = Annotated[
@@ -51,8 +52,9 @@ class LoggedExercise(NamedTuple):
 class LoggedTraining(NamedTuple):
     """A completed training, as far as progression looks at it.
 
-    `workout_version` is that of the workout that it was made from, 0 where there is none. `deload` says what makes it
-    a light one: the name of the deload phase that its day lies in, or else that it was made a lighter session.
+    `workout_version` is that of the workout that it was made from, 0 where there is none. `deload` is the name of
+    the deload phase that its day lies in; `lighter` is whether the training itself was made a lighter session.
+    `performed` is by when it surely was: its date, or when it became COMPLETED where that came first.
     """
 
     id: UUID
@@ -60,6 +62,8 @@ class LoggedTraining(NamedTuple):
     date: dt.datetime
     workout_version: int
     deload: str | None
+    lighter: bool
+    performed: dt.datetime
     exercises: tuple[LoggedExercise, ...]
 
 
@@ -68,7 +72,7 @@ class WorkoutHistory:
     """A workout as it is now, and the completed trainings that were made from it, the newest `MOST_SESSIONS`.
 
     `since` has for each exercise the version of the workout from which on its prescription is what it is now, and when
-    that was saved.
+    that was saved, in the athlete's zone.
     """
 
     workout_id: UUID
@@ -135,8 +139,8 @@ class Prescription(BaseModel):
     """External weight, in `unit`, to 4 digits after the point; negative is assistance."""
     unit: Unit
     display_weight: Number | None = None
-    """`weight` in the steps that the rule's `rounding` allows, the lighter one between two; nothing is computed from
-    it, and to do it is to do as prescribed."""
+    """What is loaded: `weight` in the steps that the rule's `rounding` allows, the lighter one between two. To do it
+    is to do as prescribed, and a deload takes a step off it at least; nothing else is computed from it."""
     hold_seconds: Number | None = None
     """Seconds that each set is held."""
     rpe: Number | None = None
@@ -174,9 +178,13 @@ class Walk(BaseModel):
 
     count: int
     """Sessions that it is computed over."""
+    counted: int
+    """Those of them that say something: neither part of a deload, nor without a set that was done."""
     sessions: tuple[WalkSession, ...]
     """The newest of them."""
     next: Prescription
+    light: Prescription
+    """What a day in a deload, or a lighter session, prescribes; its reason goes on behind which of the two it is."""
 
 
 class ExerciseWalk(BaseModel):
@@ -198,7 +206,7 @@ class NextQuery(BaseModel):
 
     day: Day | None = None
     """The local day; what was done after it is left out. By default the athlete's present one, in the zone of the
-    latest training."""
+    latest completed training, before there is one of the latest planned, else in UTC."""
 
 
 class NextExercise(BaseModel):
@@ -226,11 +234,14 @@ class NextReport(BaseModel):
     """The local day that it is for."""
     deload: str | None = None
     """Name of the deload phase that the day lies in; absent where it lies in none."""
+    lighter: bool
+    """Whether the training that is planned for the day was made a lighter session: it prescribes as a deload does."""
     method: Method
     items: list[NextExercise]
     exercises: list[ExerciseDocument]
-    """The same as the `exercises` of POST /trainings: sets that are not done, with their targets. With `workout_id` and
-    `workout_version` beside them the training counts as a session of the workout."""
+    """The same as the `exercises` of POST /trainings: sets that are not done, with their targets, which aim at the
+    `display_weight`. With `workout_id` and `workout_version` beside them the training counts as a session of the
+    workout. They follow from what was done: a planned training that accepted advice changed says more than they do."""
 
 
 class ExerciseProgression(BaseModel):
@@ -289,8 +300,7 @@ class DryRunBody(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.exercise is None) == (self.name is None):
-            raise ValueError("must have either `exercise` or `name`")
+        either(self, "exercise", "name")
         check_rule(self.progression, dict(self))
         return self
 

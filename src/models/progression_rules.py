@@ -5,20 +5,27 @@ what was done. `analytics.progression_rules` is what they do.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic import (
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
-from models.errors import UnknownExercise
 from models.exercises import Catalogue
-from models.fields import Percent, Seconds, Slug, Step, Weight, number
+from models.fields import Percent, PercentOfStep, PositiveSeconds, Slug, Step, Weight, both, either, number, wrong
 from models.sets import Document, known
+from models.wording import messages
 
 MAX_ITERATION = 1_000
 _Sessions = Annotated[int, Field(ge=1, le=20)]
 
 
 class DeloadRule(Document):
-    """When to go back, and how far: by `percent` or by `weight`."""
+    """When to go back, and how far: by `percent` or by `weight`, and by one step of `rounding` at least."""
 
     after: _Sessions
     """Sessions in a row that missed their prescription."""
@@ -29,8 +36,7 @@ class DeloadRule(Document):
 
     @model_validator(mode="after")
     def _by_one(self) -> Self:
-        if (self.percent is None) == (self.weight is None):
-            raise ValueError("must have either `percent` or `weight`")
+        either(self, "percent", "weight")
         return self
 
 
@@ -44,7 +50,7 @@ class LinearRule(Document):
     """Sessions in a row that must be met first."""
     deload: DeloadRule | None = None
     rounding: Step | None = None
-    """The smallest step that the plates allow, for `display_weight` alone."""
+    """The smallest step that the plates allow: that of `display_weight`, and the least that a deload takes off it."""
 
 
 class DoubleRule(Document):
@@ -56,7 +62,7 @@ class DoubleRule(Document):
     deload: DeloadRule | None = None
     """A session is missed where a set stays below the bottom of the range."""
     rounding: Step | None = None
-    """The smallest step that the plates allow, for `display_weight` alone."""
+    """The smallest step that the plates allow: that of `display_weight`, and the least that a deload takes off it."""
 
 
 class RpeRule(Document):
@@ -64,9 +70,11 @@ class RpeRule(Document):
 
     kind: Literal["rpe"]
     increment: Step | None = None
-    """The weight changes by a multiple of it, the smaller one; by default as computed."""
-    max_step_percent: Annotated[Percent, Field(le=50)] = 10.0
-    """Greatest change from one session to the next, in percent of the prescribed weight."""
+    """The weight changes by a multiple of it, the smaller one, and by one whatever `max_step_percent` is; by default as
+    computed."""
+    max_step_percent: PercentOfStep = 10.0
+    """Greatest change from one session to the next, in percent of the prescribed weight, or of a heavier one that all
+    sets were done with."""
     rounding: Step | None = None
     """The smallest step that the plates allow, for `display_weight` alone."""
 
@@ -83,8 +91,9 @@ class HarderRule(Document):
 
     kind: Literal["harder"]
     to: Slug | None = None
-    """The movement that it leads to and ends at; without it the easiest of those that are harder comes next."""
-    from_seconds: Annotated[Seconds, Field(gt=0)] | None = None
+    """The movement that it leads to and ends at, harder by harder, and not the exercise's own; without it the easiest
+    of those that are harder, and lead on, comes next."""
+    from_seconds: PositiveSeconds | None = None
     """Of a hold: what a new movement begins with. `hold_seconds` is the top, and also the bottom by default."""
     step_reps: Annotated[int, Field(ge=1, le=100)] | None = None
     """Repetitions are prescribed from the bottom of the range up, by this step; by default the whole range is."""
@@ -96,10 +105,9 @@ class HarderRule(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.from_seconds is None) != (self.step_seconds is None):
-            raise ValueError("`from_seconds` and `step_seconds` need each other")
+        both(self, "from_seconds", "step_seconds")
         if self.step_reps is not None and self.step_seconds is not None:
-            raise ValueError("must not have both `step_reps` and `step_seconds`")
+            raise wrong(("step_reps", "must not be given beside `step_seconds`"))
         return self
 
 
@@ -127,13 +135,14 @@ class ScriptRule(Document):
     def _in_order(self) -> Self:
         iterations = [step.iteration for step in self.steps]
         if iterations != sorted(iterations):
-            raise ValueError("`steps` must be in the order of `iteration`")
-        for step in self.steps:
+            raise wrong(("steps", "must be in the order of `iteration`"))
+        for place, step in enumerate(self.steps):
+            value = ("steps", place, "value")
             if step.value < 0 and not (step.op == "set" and self.of == "weight"):
-                raise ValueError("`value` may be negative only where a weight is set")
+                raise wrong((value, "may be negative only where a weight is set"))
             counted = self.of in ("reps", "sets") and not step.op.endswith("percent")
             if counted and not step.value.is_integer():
-                raise ValueError(f"`value` must be a whole number of {self.of}")
+                raise wrong((value, f"must be a whole number of {self.of}"))
         return self
 
 
@@ -142,14 +151,15 @@ def _without_kind(value: object, handler: ValidatorFunctionWrapHandler) -> objec
     try:
         return handler(value)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise ValidationError.from_exception_data(
-            error.title,
-            [
-                InitErrorDetails(type=one["type"], loc=one["loc"][1:], input=one["input"], ctx=one.get("ctx", {}))
-                for one in found
-            ],
-        ) from None
+        found = [(place if place == ("kind",) else place[1:], message) for place, message in messages(error)]
+        raise wrong(*found) from None
+
+
+def _readable(value: object) -> object:
+    try:
+        return _RULE.validate_python(value, extra="ignore")
+    except ValidationError:
+        return None
 
 
 Rule = Annotated[
@@ -157,6 +167,11 @@ Rule = Annotated[
     Field(discriminator="kind"),
     WrapValidator(_without_kind),
 ]
+_RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
+
+# A rule as it is stored and published, perhaps by a later version: members that are not known here are passed over, and
+# a rule that cannot be read, as one of another kind, is None.
+StoredRule = Annotated[Rule | None, BeforeValidator(_readable)]
 
 
 def rule_fields(rule: Rule) -> dict[str, Any]:
@@ -165,18 +180,18 @@ def rule_fields(rule: Rule) -> dict[str, Any]:
 
 
 def check_rule(rule: Rule | None, said: Mapping[str, Any]) -> None:
-    """Raises `ValueError` where the prescription lacks what the rule judges by. `said` are its members by name."""
-    for name in _needed(rule, said):
-        if said[name] is None:
-            raise ValueError(f"`progression` needs `{name}`")
+    """Raises `wrong` where the prescription lacks what the rule judges by. `said` are its members by name."""
+    missing = [name for name in _needed(rule, said) if said[name] is None]
+    if missing:
+        raise wrong(*((name, "is required by the rule in `progression`") for name in missing))
     if isinstance(rule, HarderRule) and rule.from_seconds is not None and rule.from_seconds > said["hold_seconds"]:
-        raise ValueError("`from_seconds` must not be more than `hold_seconds`")
+        raise wrong((("progression", "from_seconds"), "must not be more than `hold_seconds`"))
 
 
 def check_movement(rule: Rule | None, catalogue: Catalogue, pointer: str) -> None:
     """Raises `UnknownExercise` where the rule leads to a movement that the catalogue lacks. `pointer` is the rule's."""
     if isinstance(rule, HarderRule) and rule.to is not None and rule.to not in catalogue.latest:
-        raise UnknownExercise(f"The catalogue has no movement {rule.to!r}.", f"{pointer}/to")
+        raise catalogue.unknown(rule.to, f"{pointer}/to")
 
 
 def _needed(rule: Rule | None, said: Mapping[str, Any]) -> tuple[str, ...]:

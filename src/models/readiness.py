@@ -85,12 +85,14 @@ class ReadinessComponent(BaseModel):
     mean: float | None
     """The mean of the 28 days before; null where none of them has a value."""
     spread: float | None
-    """Their standard deviation (n - 1), before the floor; null where fewer than two of them have a value."""
+    """Their standard deviation (n - 1): 0 where all are equal; null where fewer than two of them have a value."""
+    floor: float
+    """What a spread is taken for where it is less."""
     n: int
     """On how many of the 28 days before there is a value."""
     z: float | None
-    """How many spreads the value lies on the better (above 0) or the worse side of the mean; null where the day has no
-    value, or fewer than 7 of the days before have one."""
+    """How many spreads, each `floor` at least, the value lies on the better (above 0) or the worse side of the mean;
+    null where the day has no value, or fewer than 7 of the days before have one."""
     score: Score | None
     """0 to 100; 50 is the athlete's own mean. Null as `z`."""
     weight: float
@@ -128,10 +130,11 @@ class ReadinessReport(BaseModel):
     first: Annotated[dt.date, Field(alias="from")]
     """As asked, or else that of the first item."""
     last: Annotated[dt.date, Field(alias="to")]
-    """As asked, or else `today`, beyond which there are no items."""
+    """As asked, or else the last day that there may be an item of: `today`, or the day of the latest check-in, where
+    that is later."""
     today: dt.date
-    """The athlete's present day, in the zone of the latest training, without one in UTC; or the day of the latest
-    check-in, where that is later."""
+    """The athlete's present day, in the zone of the latest completed training; before there is one, in that of the
+    latest that is planned, and without any in UTC."""
     as_of: dt.datetime
     """Every change that was accepted before is in these figures."""
     method: Method
@@ -146,4 +149,5 @@ class ReadinessQuery(BaseModel):
     first: Annotated[Day | None, Field(alias="from")] = None
     """First local day, inclusive; by default 27 days before the last one."""
     last: Annotated[LastDay | None, Field(alias="to")] = None
-    """Last local day, inclusive; by default the athlete's present day."""
+    """Last local day, inclusive; by default the athlete's present day, or that of the latest check-in, where that is
+    later."""

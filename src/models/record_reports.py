@@ -14,14 +14,14 @@ from pydantic import (
     field_validator,
 )
 
-from models.fields import Flag
+from models.fields import NO_NUL, Flag
 from models.records import RecordKind
 from models.reports import Method, RangeQuery, Report, ReportQuery
 from models.streaks import MilestoneKind
 
 MovementKey = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$"),
+    StringConstraints(min_length=1, max_length=300, pattern=NO_NUL),
     Field(examples=["pistol-squat", "own:sandbag-carry", "name:squat (barbell)"]),
 ]
 """A movement as reports name it: the slug of the catalogue's; `own:` and the slug of the user's own; `name:` and the

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from models.adherence import Adherence
-from models.fields import Exertion, Name, Seconds, Slug, Text, Weight
+from models.fields import Exertion, Name, Seconds, Slug, Text, Weight, wrong
 from models.sets import MAX_SETS, Document, RepCount, SetBody, Unit
 from models.trainings import ExerciseBody, ExerciseDocument, Status, TrainingCreate, TrainingDocument
 
@@ -68,7 +68,7 @@ class ExerciseSummary(Document):
     @model_validator(mode="after")
     def _says_what_was_done(self) -> Self:
         if self.sets and not self.actual_reps and self.hold_seconds is None:
-            raise ValueError("needs `actual_reps` or `hold_seconds`")
+            raise wrong(("actual_reps", "must be given, or else `hold_seconds`"))
         return self
 
     def exercise_body(self) -> ExerciseBody:

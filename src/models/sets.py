@@ -1,7 +1,7 @@
 """A set of an exercise: what was aimed at and what was done, as clients send it and as it is stored and published."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from models.fields import Exertion, ExternalId, Metres, Seconds, Tempo, Weight, number
+from models.fields import Exertion, ExternalId, Metres, Seconds, Tempo, Weight, number, wrong
 
 MAX_SETS = 500  # of one exercise
 MAX_ORDER = 10_000
@@ -74,7 +74,7 @@ class RepRange(Document):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.min > self.max:
-            raise ValueError("`min` must not be more than `max`")
+            raise wrong(("min", "must not be more than `max`"))
         return self
 
     def said(self) -> int | dict[str, int]:
@@ -245,8 +245,11 @@ def known(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def unique(ids: Sequence[UUID | None]) -> None:
-    """Raises `ValueError` when an id is given twice."""
-    given = [id_ for id_ in ids if id_ is not None]
-    if len(set(given)) < len(given):
-        raise ValueError("`id` must be unique here")
+def unique(array: str, member: str, values: Iterable[Hashable | None]) -> None:
+    """Raises `wrong` at the first item of the `array` whose `member` another before it has. `values` are theirs."""
+    seen: set[Hashable] = set()
+    for place, value in enumerate(values):
+        if value in seen:
+            raise wrong(((array, place, member), "must be unique here"))
+        if value is not None:
+            seen.add(value)

@@ -1,7 +1,7 @@
 """A training: what clients send, what is stored, what they read."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from operator import itemgetter
 from typing import Annotated, Any, Self
@@ -14,10 +14,24 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.errors import UnknownExercise, Unprocessable
 from models.exercises import Catalogue
-from models.fields import Exertion, ExternalId, Kilograms, Moment, Name, Slug, SourceId, Text, TimeZone, Title, moment
+from models.fields import (
+    Exertion,
+    ExternalId,
+    Kilograms,
+    Moment,
+    Name,
+    Slug,
+    SourceId,
+    Text,
+    TimeZone,
+    Title,
+    both,
+    moment,
+    wrong,
+)
 from models.sets import MAX_SETS, Document, SetBody, SetDocument, known, optional_number, set_fields, unique
 
-AHEAD = dt.timedelta(hours=24)  # that a training that is done may lie in the future: clocks and time zones go wrong
+AHEAD = dt.timedelta(hours=24)  # that what is done may lie in the future: clocks and time zones go wrong
 
 
 class Status(StrEnum):
@@ -46,17 +60,18 @@ class ExerciseBody(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len({order for order, _ in self.ordered()}) < len(self.sets):
-            raise ValueError("`order` must be unique among the sets of an exercise")
-        unique([set_.id for set_ in self.sets])
+        unique("sets", "order", (order for order, _ in self._in_places()))
+        unique("sets", "id", (set_.id for set_ in self.sets))
         if self.exercise_revision is not None and self.exercise is None:
-            raise ValueError("`exercise_revision` needs `exercise`")
+            raise wrong(("exercise", "must be given beside `exercise_revision`"))
         return self
 
     def ordered(self) -> list[tuple[int, SetBody]]:
         """The sets by their order, beside it."""
-        orders = (place if set_.order is None else set_.order for place, set_ in enumerate(self.sets, 1))
-        return sorted(zip(orders, self.sets, strict=True), key=itemgetter(0))
+        return sorted(self._in_places(), key=itemgetter(0))
+
+    def _in_places(self) -> Iterator[tuple[int, SetBody]]:
+        return ((place if set_.order is None else set_.order, set_) for place, set_ in enumerate(self.sets, 1))
 
 
 class TrainingBody(Document):
@@ -90,19 +105,18 @@ class TrainingBody(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        unique([exercise.id for exercise in self.exercises])
-        if (self.workout_id is None) != (self.workout_version is None):
-            raise ValueError("`workout_id` and `workout_version` need each other")
+        unique("exercises", "id", (exercise.id for exercise in self.exercises))
+        both(self, "workout_id", "workout_version")
         if self.skip_reason is not None and self.skipped_at is None:
-            raise ValueError("`skip_reason` needs `skipped_at`")
+            raise wrong(("skipped_at", "must be given beside `skip_reason`"))
         if self.skipped_at is not None and self.status != Status.PLANNED:
-            raise ValueError("`skipped_at` is of a PLANNED training only")
+            raise wrong(("skipped_at", "is of a PLANNED training only"))
         return self
 
     def check_done(self, now: dt.datetime) -> None:
         """Raises `Unprocessable` where it is done and its date lies too far after `now`."""
-        if self.status is Status.COMPLETED and self.date > now + AHEAD:
-            raise Unprocessable("must not lie more than 24 hours in the future", "/date")
+        if self.status is Status.COMPLETED:
+            check_past(self.date, now, "/date")
 
     def local_day(self) -> dt.date:
         """The athlete's local day."""
@@ -215,6 +229,12 @@ class TrainingDocument(BaseModel):
     deleted_at: dt.datetime | None = None
 
 
+def check_past(moment: dt.datetime, now: dt.datetime, pointer: str) -> None:
+    """Raises `Unprocessable` where a moment at which something was done lies too far after `now`."""
+    if moment > now + AHEAD:
+        raise Unprocessable("must not lie more than 24 hours in the future", pointer)
+
+
 def exercises_json(training_id: UUID, exercises: Iterable[ExerciseBody], catalogue: Catalogue) -> str:
     """The exercises of a training as they are stored, published and read: a JSON array of `ExerciseDocument`.
 
@@ -302,7 +322,7 @@ def _revision(body: ExerciseBody, catalogue: Catalogue, pointer: str) -> int | N
             raise UnknownExercise(
                 f"The catalogue has no revision {revision} of {body.exercise!r}.", f"{pointer}/exercise_revision"
             )
-        raise UnknownExercise(f"The catalogue has no movement {body.exercise!r}.", f"{pointer}/exercise")
+        raise catalogue.unknown(body.exercise, f"{pointer}/exercise")
     return revision
 
 

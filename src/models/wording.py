@@ -4,19 +4,21 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from models.fields import number
+from models.fields import PATTERNS, number
 
 
 def messages(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]:
     """Each place that is wrong, and the message for it, without a full stop."""
     for detail in error.errors(include_url=False, include_input=False):
+        place, context = detail["loc"], detail.get("ctx", {})
         template = _MESSAGES.get(detail["type"])
         if template is None:
             message = detail["msg"].removeprefix("Value error, ")
         else:
-            context = detail.get("ctx", {}).items()
-            message = template.format(**{k: number(v) if isinstance(v, float) else v for k, v in context})
-        yield detail["loc"], message
+            message = template.format(**{k: number(v) if isinstance(v, float) else v for k, v in context.items()})
+        if "discriminator" in context:  # the member that tells which kind of document it is
+            place = (*place, context["discriminator"].strip("'"))
+        yield place, PATTERNS.get(context.get("pattern", ""), message)
 
 
 # Other types keep pydantic's own words.
@@ -31,7 +33,6 @@ _MESSAGES = {
     "string_sub_type": "must be a string",
     "string_too_short": "must have {min_length} or more characters",
     "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "must match {pattern}",
     "too_long": "must have at most {max_length} items",
     "too_short": "must have {min_length} or more items",
     "int_type": "must be a whole number",
@@ -49,6 +50,8 @@ _MESSAGES = {
     "less_than_equal": "must be at most {le}",
     "enum": "must be one of {expected}",
     "literal_error": "must be one of {expected}",
+    "union_tag_not_found": "is required",
+    "union_tag_invalid": "must be one of {expected_tags}",
     "uuid_type": "must be a UUID",
     "uuid_parsing": "must be a UUID",
     "datetime_type": "must be a moment by RFC 3339, like 2026-01-05T12:00:00Z",

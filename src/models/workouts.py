@@ -26,8 +26,9 @@ from models.fields import (
     Title,
     Weight,
     moment,
+    wrong,
 )
-from models.progression_rules import Rule, check_movement, check_rule, rule_fields
+from models.progression_rules import Rule, StoredRule, check_movement, check_rule, rule_fields
 from models.sets import (
     Document,
     RepRangeDocument,
@@ -77,7 +78,7 @@ class WorkoutExerciseBody(Document):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.exercise_revision is not None and self.exercise is None:
-            raise ValueError("`exercise_revision` needs `exercise`")
+            raise wrong(("exercise", "must be given beside `exercise_revision`"))
         check_rule(self.progression, dict(self))
         return self
 
@@ -93,7 +94,7 @@ class WorkoutBody(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        unique([exercise.id for exercise in self.exercises])
+        unique("exercises", "id", (exercise.id for exercise in self.exercises))
         return self
 
 
@@ -162,7 +163,7 @@ class WorkoutExerciseDocument(BaseModel):
     tempo: str | None = None
     hold_seconds: float | None = None
     """Seconds that each set is held."""
-    progression: Rule | None = None
+    progression: StoredRule = None
     """By which rule the next prescription follows from what was done."""
     notes: str | None = None
 

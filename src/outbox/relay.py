@@ -116,8 +116,8 @@ class RelayState:
 class Relay:
     """One relay. `lease` and `patience` are seconds: after `patience` without success the lease is let go.
 
-    What stands on `topics` before this log's first event there is another's, and never taken for its own. In their
-    order it is read what this log may have lost: trainings behind the workouts that they were made from.
+    What stands on `topics` before this log's first event is another's, and not taken for its own. In their order it is
+    read what this log may have lost: trainings behind the workouts that they were made from.
     """
 
     def __init__(
@@ -221,13 +221,9 @@ class Relay:
 
     async def _reconcile(self, *, restored: bool) -> None:
         """Take back what the topics hold and the log has lost. `restored`: into another cluster."""
-        for topic in self._own_topics:
-            if topic not in self._topics:
-                found = await self._patiently(partial(self._producer.beyond, topic, None))
-                if found.offsets:
-                    log.warning("the topic holds records from before this log's first", extra={"topic": topic})
-                    self._topics[topic] = {"generation": 1, "offsets": dict(found.offsets)}
-                    self._unstored = True
+        if met := await self._met():
+            self._topics |= met
+            await self._renew()  # what is taken back is of a topic that the database knows
         for topic in dict.fromkeys((*self._own_topics, *self._topics)):
             if (mark := self._topics.get(topic)) is None:
                 continue
@@ -248,6 +244,43 @@ class Relay:
                 await self._renew()
             if adopted or restored:
                 self._on_topic_made_anew(topic)
+
+    async def _met(self) -> dict[str, TopicMark]:
+        """The topics that hold anything and that the log does not know.
+
+        To a log that knows none, what stands there came before its first event. One that knows others may be a backup
+        that is older than the topic, which has lost what stands there, from the first record on; or the topic is
+        another's.
+        """
+        met: dict[str, TopicMark] = {}
+        for topic in self._own_topics:
+            if topic in self._topics:
+                continue
+            found = await self._patiently(partial(self._producer.beyond, topic, None))
+            if not found.offsets:
+                continue
+            lost = bool(self._topics) and await self._lost_whole(topic)
+            log.log(
+                logging.ERROR if self._topics else logging.WARNING,
+                "the topic is new to the log and holds records: %s",
+                "it has lost them" if lost else "they are another's, and left alone",
+                extra={"topic": topic},
+            )
+            met[topic] = {"generation": 1, "offsets": {} if lost else dict(found.offsets)}
+        return met
+
+    async def _lost_whole(self, topic: str) -> bool:
+        """Whether all that stands on the topic may be what this log has lost: then it is of after the backup, and its
+        place in the log lies beyond what that had published. Ends at the first sign that it is not."""
+        offsets: dict[str, int] = {}
+        more = True
+        while more:
+            found = await self._patiently(partial(self._producer.beyond, topic, offsets))
+            if (found.foreign and not found.rows) or any(row.seq <= self._mine.last_seq for row in found.rows):
+                return False
+            offsets.update(found.offsets)
+            more = found.more
+        return True
 
     async def _adopt(self, topic: str, rows: Sequence[LogRow]) -> int:
         lease, outcome = await self._store.adopt(self._mine, rows)
@@ -411,6 +444,10 @@ class Relay:
         outcome = await self._while_renewing(self._producer.publish((), self._may_send))
         self._note(outcome, 0)
         self._prepared = outcome.error is None  # publishing meets the topics of its events only
+        if self._prepared:
+            for topic in set(self._own_topics) - set(self._topics):  # somebody else made it, and it is empty
+                self._topics[topic] = {"generation": 1, "offsets": {}}
+                self._unstored = True
         if outcome.error is not None:
             if self.state.error != _text(outcome.error):
                 log.warning("the broker is not ready: %s", _text(outcome.error))

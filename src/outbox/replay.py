@@ -60,8 +60,8 @@ async def replay(
         **dict.fromkeys((*EventType, *UserEventType), settings.events_topic),
         **dict.fromkeys(WorkoutEventType, settings.workout_events_topic),
         **dict.fromkeys(ExerciseEventType, settings.exercise_events_topic),
-        **dict.fromkeys((*PhaseEventType, *GoalEventType, *AdviceEventType), settings.phase_events_topic),
-        **dict.fromkeys(CheckInEventType, settings.readiness_events_topic),
+        **dict.fromkeys((*PhaseEventType, *GoalEventType), settings.phase_events_topic),
+        **dict.fromkeys((*CheckInEventType, *AdviceEventType), settings.readiness_events_topic),
         **dict.fromkeys(InsightEventType, settings.insights_topic),
     }
 

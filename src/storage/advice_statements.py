@@ -1,14 +1,16 @@
 """The SQL of `storage.advice`. Parameters are psycopg2's, by name."""
 
 from storage.plan_statements import PLANNED
-from storage.reports_statements import JUDGED, LATEST, LOAD_FIGURES
+from storage.readiness_statements import READINESS
+from storage.reports_statements import JUDGED, LOAD_FIGURES
+from storage.today import TODAY
 from storage.training_parts import FIELDS
 
 # What the log says of one athlete up to a day, and what is planned from that day on: one row, whatever there is.
 # A local day lies within 14 hours of the same day in UTC: so `date` narrows the index, and `day` decides.
 READ = f"""
 WITH asked AS MATERIALIZED (
-    SELECT coalesce(%(day)s::date, ({LATEST}), (now() AT TIME ZONE 'UTC')::date) AS day
+    SELECT coalesce(%(day)s::date, today) AS day, today FROM (SELECT {TODAY} AS today) present
 ), measure AS MATERIALIZED (
     SELECT measure FROM analytics.judged_measures WHERE user_id = %(user_id)s AND judged
 ), stored AS MATERIALIZED (
@@ -35,12 +37,12 @@ WITH asked AS MATERIALIZED (
 ), accepted AS MATERIALIZED (
     SELECT a.* FROM advice a, asked
     WHERE a.user_id = %(user_id)s AND a.deleted_at IS NULL AND a.day > asked.day - %(standing_days)s
-      AND a.day <= asked.day
+      AND a.day < asked.day + %(ahead_days)s
     ORDER BY a.created_at DESC, a.id DESC LIMIT %(most_accepted)s
 )
-SELECT asked.day, {JUDGED}, (SELECT measure FROM measure), (
-    SELECT count(*) FROM analytics.daily_volume d
-    WHERE d.user_id = %(user_id)s AND d.day > asked.day - 28 AND d.day <= asked.day
+SELECT asked.day, asked.today, {JUDGED}, (SELECT measure FROM measure), (
+    SELECT array_agg(d.day) FROM analytics.daily_volume d
+    WHERE d.user_id = %(user_id)s AND d.day > least(asked.day, asked.today) - 29 AND d.day <= asked.day
       AND CASE (SELECT measure FROM measure)
               WHEN 'session_rpe' THEN d.session_rpe_load IS NOT NULL
               WHEN 'system_load' THEN d.system_load_kg > 0 AND d.system_load_sets = d.sets
@@ -65,7 +67,7 @@ SELECT asked.day, {JUDGED}, (SELECT measure FROM measure), (
                sum(v.hard_sets) AS sets
         FROM analytics.exercise_volume v
         WHERE v.user_id = %(user_id)s AND v.day > asked.day - 28 AND v.day <= asked.day
-          AND v.category IN ('Push', 'Pull')
+          AND (v.category IN ('Push', 'Pull') OR v.category IS NULL)
         GROUP BY 1, 2, 3
     ) weeks
 ), (
@@ -75,7 +77,7 @@ SELECT asked.day, {JUDGED}, (SELECT measure FROM measure), (
     )) ORDER BY d.day DESC, d.date DESC, d.id DESC) FROM done d
 ), (
     SELECT json_agg(json_build_array(w.id, w.version, (
-        SELECT json_agg(json_build_array(e.id, e.name, e.exercise) ORDER BY e.position)
+        SELECT json_agg(json_build_array(e.id, e.name, e.exercise, e.progression ->> 'kind') ORDER BY e.position)
         FROM workout_exercises e WHERE e.user_id = w.user_id AND e.workout_id = w.id
     ))) FROM workouts w
     WHERE w.user_id = %(user_id)s AND w.deleted_at IS NULL AND w.id IN (SELECT workout_id FROM done)
@@ -91,11 +93,16 @@ SELECT asked.day, {JUDGED}, (SELECT measure FROM measure), (
       AND p.first < asked.day + %(ahead_days)s AND p.last > asked.day - %(standing_days)s
 ), (
     SELECT json_agg(json_build_array(
-        a.id, a.version, rfc3339(a.created_at), rfc3339(a.updated_at), a.day, a.undone, a.content -> 'kind',
-        a.content -> 'subject', CASE WHEN a.day = asked.day AND NOT a.undone THEN a.content END
+        a.id, a.version, a.created_at, a.updated_at, a.day, a.undone, a.content -> 'kind', a.content -> 'subject',
+        (SELECT json_agg(c -> 'training_id') FROM json_array_elements(a.content -> 'changes') c
+         WHERE NOT a.undone OR c -> 'stays' IS NOT NULL),
+        CASE WHEN NOT a.undone AND (
+            a.day = asked.day
+            OR a.content ->> 'kind' = 'deload' AND asked.day - a.day BETWEEN 0 AND %(deload_days)s - 1
+        ) THEN a.content::text END
     ) ORDER BY a.created_at DESC, a.id DESC) FROM accepted a
-)
-FROM asked
+), readiness.*
+FROM asked, ({READINESS}) AS readiness (today, begin, until, at, check_ins, sets)
 """
 
 # What the log says of versions of trainings.
@@ -104,4 +111,26 @@ SELECT o.aggregate_id, o.version, o.payload FROM outbox o
 JOIN json_to_recordset(%(versions)s::json) AS v(id uuid, version integer)
   ON o.aggregate_id = v.id AND o.version = v.version
 WHERE o.user_id = %(user_id)s AND o.aggregate_type = 'training'
+"""
+
+# What became of trainings that advice changed, and which advice that stands left each as it is now, changing it later:
+# its `version_after` of the training says the same as the newest one.
+_SAID = "({row}.payload::jsonb -> 'payload') - ARRAY['version', 'previous_status']"
+BECAME = f"""
+SELECT t.id, t.status, t.day, (t.skipped_at AT TIME ZONE t.timezone)::date,
+       (t.deleted_at AT TIME ZONE t.timezone)::date, (t.updated_at AT TIME ZONE t.timezone)::date,
+       t.version = c.version, later.id, later.title
+FROM json_to_recordset(%(changed)s::json) AS c(id uuid, version integer)
+JOIN trainings t ON t.user_id = %(user_id)s AND t.id = c.id AND NOT t.hidden
+LEFT JOIN LATERAL (
+    SELECT a.id, a.content ->> 'title' AS title
+    FROM advice a CROSS JOIN json_array_elements(a.content -> 'changes') x
+    JOIN outbox made ON made.user_id = a.user_id AND made.aggregate_type = 'training' AND made.aggregate_id = t.id
+     AND made.version = (x ->> 'version_after')::integer
+    JOIN outbox newest ON newest.user_id = a.user_id AND newest.aggregate_type = 'training'
+     AND newest.aggregate_id = t.id AND newest.version = t.version
+    WHERE a.user_id = %(user_id)s AND NOT a.undone AND a.deleted_at IS NULL AND (x ->> 'training_id')::uuid = t.id
+      AND (x ->> 'version_after')::integer > c.version AND {_SAID.format(row="made")} = {_SAID.format(row="newest")}
+    ORDER BY made.version DESC LIMIT 1
+) later ON t.deleted_at IS NULL
 """

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from models.archives import Manifest
+from storage.archive_folder import manifest_of, partial, sync_folder
 
 GROUP_BYTES = 4 * 2**20  # of payload in one row group, and one row more at most
 Broken = pa.ArrowException
@@ -197,25 +198,6 @@ def digest_of(path: Path) -> str:
     """SHA-256 of the file as it is on disk, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def manifest_of(folder: Path, name: str) -> Path:
-    """Where the manifest of a file is."""
-    return folder / f"{name.removesuffix('.parquet')}.json"
-
-
-def partial(folder: Path, name: str) -> Path:
-    """Where a file is before it is whole."""
-    return folder / f".{name}.partial"
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names of the folder outlast a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _tables(

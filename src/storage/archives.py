@@ -23,11 +23,11 @@ from models.errors import ArchiveUnavailable
 from models.fields import moment
 from models.outbox import LogRow
 from storage import archive_statements as sql
+from storage.archive_folder import claim, manifest_of
 from storage.database import Cursor, Database, Row
 from storage.fold_state import LoggedEvent
 
 SECONDS = 600.0  # that a statement about a file may take, and the wait for who is at work on another one
-HOME = "folder.id"  # the file that names the log whose archives a folder holds, and where that log's database is
 ERASED = "erased"  # stands for an actor who was erased
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ def checked(folder: Path | None, file: ArchiveFile) -> Path:
 def read_manifest(folder: Path, name: str) -> Manifest:
     """What stands beside the file. Raises `OSError`, and `ArchiveUnavailable` where it is no manifest."""
     try:
-        return Manifest.model_validate_json((folder / f"{name.removesuffix('.parquet')}.json").read_bytes())
+        return Manifest.model_validate_json(manifest_of(folder, name).read_bytes())
     except ValidationError:
         raise ArchiveUnavailable(f"The manifest of {name} is none.") from None
 
@@ -323,7 +323,7 @@ async def _claimed(cursor: Cursor, folder: Path, *, adopt: bool) -> list[Path]:
     await cursor.execute(sql.HOLD)
     names = {archive.name for archive in await list_archives(cursor)}
     ((home, place),) = await cursor.all(sql.FOLDER)
-    return await _in_folder(folder, _claim, await files_module(), folder, [home, place], names, adopt)
+    return await _in_folder(folder, claim, folder, [home, place], names, adopt)
 
 
 async def _in_folder(folder: Path, act: Callable[..., T], *arguments: object) -> T:
@@ -331,28 +331,6 @@ async def _in_folder(folder: Path, act: Callable[..., T], *arguments: object) ->
         return await asyncio.to_thread(act, *arguments)
     except OSError as error:
         raise ArchiveUnavailable(f"{folder} cannot be used: {error.strerror or type(error).__name__}.") from None
-
-
-def _claim(files: Any, folder: Path, here: Sequence[str], names: Collection[str], adopt: bool) -> list[Path]:
-    mark = folder / HOME
-    there = mark.read_text(encoding="ascii").split() if mark.exists() else []
-    found = [*folder.glob("trainings-*"), *folder.glob(".trainings-*.partial")]
-    if there[:1] not in ([], here[:1]):
-        raise ArchiveUnavailable(f"{folder} holds the archives of another database.")
-    if found and not there and not names:
-        raise ArchiveUnavailable(f"{folder} holds archives that this database does not know.")
-    if there != here:
-        if found and there and not adopt:
-            raise ArchiveUnavailable(
-                f"{folder} was used by this database elsewhere. Where that is gone, and this is no copy beside it, run "
-                "`training archive adopt`."
-            )
-        new = files.partial(folder, HOME)
-        new.write_text(" ".join(here) + "\n", encoding="ascii")
-        new.rename(mark)
-        files.sync_folder(folder)
-    known = {path.name for name in names for path in (folder / name, files.manifest_of(folder, name))}
-    return [path for path in found if path.name not in known]
 
 
 def _log_row(row: ArchivedRow) -> LogRow:

@@ -67,7 +67,7 @@ WITH {key}written AS (
 _CHANGE = """
 WITH {key}written AS (
     UPDATE {table} d SET version = d.version + 1, updated_at = greatest(now(), d.updated_at), {change}
-    WHERE d.user_id = %(user_id)s AND d.id = %(id)s AND d.deleted_at IS NULL AND {fresh}
+    WHERE d.user_id = %(user_id)s AND d.id = %(id)s AND d.deleted_at IS NULL AND {fresh}{other}
       AND (%(if_match)s::bigint[] IS NULL OR d.version = ANY (%(if_match)s::bigint[]))
     RETURNING d.version, d.created_at, d.updated_at, d.content
 ), {log}
@@ -145,10 +145,11 @@ def statements(noun: str, table: str, own: tuple[tuple[str, str], ...]) -> Docum
         return _PUT.format(names=names, values=values, assigned=assigned, **parts)
 
     def update(**parts: str) -> str:
-        return _CHANGE.format(change=f"content = %(content)s{change}", **parts)
+        other = " AND d.content::text <> %(content)s::text"
+        return _CHANGE.format(change=f"content = %(content)s{change}", other=other, **parts)
 
     def delete(**parts: str) -> str:
-        return _CHANGE.format(change="deleted_at = greatest(now(), d.updated_at)", **parts)
+        return _CHANGE.format(change="deleted_at = greatest(now(), d.updated_at)", other="", **parts)
 
     def write(made: Callable[..., str], *, either: bool = False) -> DocumentWrite:
         """`either`: the event is `event_type` of a new document and `updated_type` of one that was there."""

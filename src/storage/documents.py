@@ -15,7 +15,6 @@ from uuid import UUID
 
 from models.errors import (
     DatabaseUnavailable,
-    IdempotencyKeyReused,
     IdentityConflict,
     NotFound,
     PreconditionFailed,
@@ -175,7 +174,8 @@ class Documents:
     ) -> Written:
         """Store the document anew, as its next version, with its event. `if_match` are the versions it may be at.
 
-        Raises `NotFound`, `PreconditionFailed`, `IdempotencyKeyReused`, and `Unprocessable` as `create` does.
+        One that says this already stays as it is, and nothing is written. Raises `NotFound`, `PreconditionFailed`,
+        `IdempotencyKeyReused`, and `Unprocessable` as `create` does.
         """
         write = self._event(author, id_, "updated") | self._content(content, columns)
         return await self._change(self._statements.update, author, write, if_match, key)
@@ -250,7 +250,7 @@ class Documents:
                 raise self._not_found()
             if if_match is not None and there.version not in if_match:
                 raise PreconditionFailed(there.version)
-            if putting and found is not None and found[6] == write["content"]:
+            if found is not None and found[6] == write.get("content"):
                 return Written(there.id, there.version, there.document)
             # It became what the write asks for a moment ago.
         raise self._crowded()
@@ -295,16 +295,10 @@ class Documents:
 
     async def _replayed(self, row: Row, author: Author) -> Written | None:
         """What the Idempotency-Key was answered before, where it was used before."""
-        taken, same, id_, event_id = row[:4]
-        if not taken:
-            return None
-        if not same:
-            raise IdempotencyKeyReused("The Idempotency-Key was used before with another request.")
-        parameters = {"user_id": author.user_id, "id": id_, "event_id": event_id}
-        logged = await self._runner.one(self._statements.replay, parameters)
+        logged = await self._writer.logged(self._statements.replay, row, author)
         if logged is None:
-            raise DatabaseUnavailable("The log no longer holds what this Idempotency-Key did.")
-        version, event_type, payload, created_at, at = logged
+            return None
+        id_, (version, event_type, payload, created_at, at) = row[2], logged
         if event_type == self._kind.events.get("deleted"):
             return Written(id_, version, None, replayed=True)
         document = _document(

@@ -39,8 +39,9 @@ class FormAnalyses:
         An `id` that names an analysis of this set with the same body adds nothing, and answers what is stored. It and
         the key are judged first: what was added once is answered whatever became of the set since. Raises
         `IdentityConflict` where it was another, `IdempotencyKeyReused`, and `Unprocessable` where the set has another
-        video, or the event would be too large.
+        video, the analysis lies in the future, or the event would be too large.
         """
+        body.check_done(dt.datetime.now(dt.UTC))
         refusal: NotFound | Unprocessable | None = None
         found = await self._database.one(SET, place._asdict() | {"user_id": author.user_id})
         if found is None:

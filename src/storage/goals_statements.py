@@ -1,7 +1,8 @@
 """The SQL of `storage.goals`: the values that goals are held against, out of the derived tables."""
 
 from storage.document_statements import STORED
-from storage.reports_statements import FOLDED, LATEST
+from storage.reports_statements import FOLDED
+from storage.today import DAY
 
 # The goals that are asked for, with the first day of whose values each needs: as `analytics.goals.first_needed` has it.
 _GOALS = f"""
@@ -67,16 +68,23 @@ of_weeks AS (
 # One row a goal, those created last first; one without a goal where there is none.
 PROGRESS = f"""
 WITH asked AS MATERIALIZED (
-    SELECT coalesce(%(day)s::date, ({LATEST}), (now() AT TIME ZONE 'UTC')::date) AS day
+    SELECT {DAY} AS day
 ), {_GOALS}, {_PERFORMED}, {_OF_MOVEMENTS}, {_OF_WEEKS}, points AS (
     SELECT id, array_agg(day ORDER BY day) AS days, array_agg(trim_scale(value) ORDER BY day) AS points,
            array_agg(training_id ORDER BY day) AS trainings
     FROM (SELECT * FROM of_movements UNION ALL SELECT * FROM of_weeks) found
     GROUP BY id
+), trained AS (
+    SELECT g.id, count(DISTINCT p.day) AS days, min((m ->> 1)::int) AS fewest FROM goals_asked g
+    JOIN performed p ON p.key = g.movement AND p.day >= g.first
+    LEFT JOIN LATERAL jsonb_array_elements(p.rep_maxima) m
+      ON g.metric = 'e1rm_kg' AND p.e1rm_kg IS NULL AND (m ->> 0)::numeric > 0
+    GROUP BY g.id
 )
 SELECT {FOLDED}, asked.day, (
            SELECT min(day) FROM analytics.daily_volume WHERE user_id = %(user_id)s
-       ) AS since, g.id, g.version, g.created_at, g.updated_at, g.deleted_at, g.content, p.days, p.points, p.trainings
-FROM asked LEFT JOIN goals_asked g ON true LEFT JOIN points p ON p.id = g.id
+       ) AS since, coalesce(t.days, 0), t.fewest, g.id, g.version, g.created_at, g.updated_at, g.deleted_at, g.content,
+       p.days, p.points, p.trainings
+FROM asked LEFT JOIN goals_asked g ON true LEFT JOIN points p ON p.id = g.id LEFT JOIN trained t ON t.id = g.id
 ORDER BY g.created_at DESC, g.id DESC
 """

@@ -6,6 +6,7 @@ is left out; so a page may be short, and others follow.
 
 from models.group_reports import Metric
 from storage.reports_statements import LOAD_FIGURES
+from storage.today import latest
 
 _ADMITTED = """
 WITH athletes AS MATERIALIZED (
@@ -52,8 +53,7 @@ SELECT coalesce(json_agg(json_build_array(
     (SELECT min(f.day) FROM analytics.daily_load f WHERE f.user_id = a.user_id AND f.measure = m.measure), l.latest
 ) ORDER BY a.user_id), '[]'), {_NEXT}, {_AS_OF}
 FROM access a LEFT JOIN LATERAL (
-    SELECT (now() AT TIME ZONE timezone)::date AS today FROM analytics.folded_trainings
-    WHERE user_id = a.user_id AND counted ORDER BY day DESC, date DESC, training_id LIMIT 1
+    {latest("a.user_id")}
 ) t ON true LEFT JOIN LATERAL (
     SELECT %(measure)s::text AS measure WHERE %(measure)s IS NOT NULL
     UNION ALL

@@ -11,7 +11,6 @@ import orjson
 from models.errors import (
     Conflict,
     DatabaseUnavailable,
-    IdempotencyKeyReused,
     NotFound,
     PreconditionFailed,
     UnknownExercise,
@@ -282,14 +281,9 @@ class OwnExercises:
 
     async def _replayed(self, row: Row, author: Author) -> WrittenExercise | None:
         """What the Idempotency-Key was answered before, where it was used before."""
-        taken, same, _, event_id = row[:4]
-        if not taken:
-            return None
-        if not same:
-            raise IdempotencyKeyReused("The Idempotency-Key was used before with another request.")
-        logged = await self._database.one(REPLAY, {"user_id": author.user_id, "event_id": event_id})
+        logged = await self._writer.logged(REPLAY, row, author)
         if logged is None:
-            raise DatabaseUnavailable("The log no longer holds what this Idempotency-Key did.")
+            return None
         event_type, payload, at, created_at = logged
         told = orjson.loads(payload)["payload"]
         return _written(event_type, told["names"][0], told.get("exercise"), created_at, at, replayed=True)

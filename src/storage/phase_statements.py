@@ -1,27 +1,33 @@
 """The SQL of `storage.phases`: a user's phases, and the trainings that they have laid."""
 
-from storage.calendar_statements import DAY
 from storage.document_statements import STORED
-from storage.plan_statements import PLANNED, TOLD
+from storage.plan_statements import PLANNED
+from storage.today import DAY
 
 # The phase itself, its parent, the microcycles of both, and every deload: what a change of the phase is judged by. And
-# the day, and whether the user has the goal. Always a row. What they have laid is left out: it is read with the
-# trainings.
+# the day, whether the user has the goal, and the version at which the phase was deleted, where it was. Always a row.
+# What they have laid is left out: it is read with the trainings. Of deloads elsewhere name and days are enough.
 NEIGHBOURS = f"""
-SELECT ({DAY}), EXISTS (
+SELECT {DAY}, EXISTS (
     SELECT FROM goals g WHERE g.user_id = %(user_id)s AND g.id = %(goal_id)s::uuid AND g.deleted_at IS NULL
-), p.id, p.version, (p.content::jsonb - 'trainings')::text
-FROM (VALUES (1)) one LEFT JOIN phases p ON p.user_id = %(user_id)s AND p.deleted_at IS NULL AND (
-    p.id IN (%(id)s, %(parent_id)s::uuid) OR p.deload
-    OR (p.content ->> 'parent_id')::uuid IN (%(id)s, %(parent_id)s::uuid))
+), (
+    SELECT d.version FROM phases d WHERE d.user_id = %(user_id)s AND d.id = %(id)s AND d.deleted_at IS NOT NULL
+), p.id, p.version, (p.content::jsonb - CASE WHEN p.near THEN '{{trainings}}'::text[]
+                                        ELSE '{{trainings,schedule,goal,notes}}'::text[] END)::text
+FROM (VALUES (1)) one LEFT JOIN (
+    SELECT p.*, p.id IN (%(id)s, %(parent_id)s::uuid)
+        OR (p.content ->> 'parent_id')::uuid IN (%(id)s, %(parent_id)s::uuid) AS near
+    FROM phases p WHERE p.user_id = %(user_id)s AND p.deleted_at IS NULL
+) p ON p.near OR p.deload
 ORDER BY p.first, p.id
 """
 
 # The trainings that these phases have laid; and those of other phases that a plan may change, on days of `first` to
-# `last`, each pair of which are a deload that comes or goes.
+# `last`, each pair of which are a deload that comes or goes. What they say is read of those alone that change.
 LAID = f"""
-SELECT p.phase_id, p.week, p.slot, t.id, t.status::text, t.skipped_at IS NOT NULL, t.deleted_at IS NOT NULL, t.day,
-       t.date, t.timezone, t.title, t.workout_id, t.notes, planned.*
+SELECT t.id, t.version, p.phase_id, p.week, p.slot, t.status::text, t.skipped_at IS NOT NULL, t.deleted_at IS NOT NULL,
+       t.day, t.date, t.timezone, t.title, t.workout_id,
+       coalesce(%(note)s = ANY (string_to_array(t.notes, E'\\n')), false)
 FROM (
     SELECT * FROM phase_trainings WHERE user_id = %(user_id)s AND phase_id = ANY (%(phases)s::uuid[])
     UNION ALL
@@ -32,11 +38,25 @@ FROM (
           SELECT FROM unnest(%(first)s::date[], %(last)s::date[]) AS days(first, last)
           WHERE t.day BETWEEN days.first AND days.last)
 ) p JOIN trainings t ON t.user_id = p.user_id AND t.id = p.training_id
-LEFT JOIN LATERAL (SELECT {TOLD} WHERE {PLANNED}) planned ON true
+LIMIT %(limit)s
 """
 
+# How many sessions of each workout were begun, completed or skipped on each of these days and are of no phase. Local
+# days are at most a day from those in UTC, by which trainings are found.
+TAKEN = """
+SELECT t.workout_id, t.day, count(*) FROM trainings t
+WHERE t.user_id = %(user_id)s AND t.date BETWEEN %(first)s::date - 1 AND %(last)s::date + 2
+  AND t.day BETWEEN %(first)s AND %(last)s AND t.workout_id = ANY (%(ids)s::uuid[])
+  AND (t.status <> 'PLANNED' OR t.skipped_at IS NOT NULL) AND t.deleted_at IS NULL AND NOT t.hidden
+  AND NOT EXISTS (SELECT FROM phase_trainings p WHERE p.user_id = t.user_id AND p.training_id = t.id)
+GROUP BY t.workout_id, t.day
+"""
+
+# The plans of the first of them alone, as far as `most` bytes go: as `plan_statements.READ` tells of trainings.
 WORKOUTS = """
-SELECT id, version, name, group_external_id, plan FROM workouts
+SELECT id, version, name, group_external_id,
+       CASE WHEN sum(octet_length(plan)) OVER (ORDER BY id) <= %(most)s THEN plan END
+FROM workouts
 WHERE user_id = %(user_id)s AND id = ANY (%(ids)s::uuid[]) AND deleted_at IS NULL
 """
 

@@ -4,28 +4,20 @@ from storage.training_parts import FIELDS, SET_COLUMNS, SET_RECORD, SOURCE_ID
 
 # Plans are written by one transaction of a user at a time. What is taken here ends with the transaction; the athlete's
 # own writes of single trainings do not ask for it.
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('plans:' || %(user_id)s::text, 0)) AS held"
-_LOCK = f"lock AS MATERIALIZED ({LOCK})"
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('plans:' || %(user_id)s::text, 0))"
 
 # What a plan may change: nobody has begun it or given it up, and no coach hides it.
 PLANNED = "t.status = 'PLANNED' AND t.skipped_at IS NULL AND t.deleted_at IS NULL AND NOT t.hidden"
 
-# What `storage.plans.planned` reads.
-TOLD = f"t.id, t.version, t.source_id, t.created_at, {FIELDS} AS fields"
-
-# A local day lies within 14 hours of the same day in UTC: so `date` narrows the index, and `day` decides.
+# What they say is told of the first of them alone, as far as `most` bytes go: a reader need not hold more.
 READ = f"""
-SELECT {TOLD} FROM trainings t
-WHERE t.user_id = %(user_id)s AND {PLANNED}
-  AND (%(ids)s::uuid[] IS NULL OR t.id = ANY (%(ids)s::uuid[]))
-  AND (%(first)s::date IS NULL OR t.date >= %(first)s::date - interval '1 day' AND t.day >= %(first)s::date)
-  AND (%(last)s::date IS NULL OR t.date < %(last)s::date + interval '2 days' AND t.day <= %(last)s::date)
-  AND (%(workout_id)s::uuid IS NULL OR t.workout_id = %(workout_id)s::uuid)
-  AND (%(phase_id)s::uuid IS NULL OR EXISTS (
-      SELECT FROM phase_trainings p
-      WHERE p.user_id = t.user_id AND p.training_id = t.id AND p.phase_id = %(phase_id)s::uuid))
-ORDER BY t.date, t.id
-LIMIT %(limit)s
+WITH found AS MATERIALIZED (
+    SELECT t.id, t.version, t.source_id, t.created_at, t.date, {FIELDS} AS fields FROM trainings t
+    WHERE t.user_id = %(user_id)s AND {PLANNED} AND t.id = ANY (%(ids)s::uuid[])
+)
+SELECT id, version, source_id, created_at,
+       CASE WHEN sum(octet_length(fields)) OVER (ORDER BY date, id) <= %(most)s THEN fields END
+FROM found ORDER BY date, id
 """
 
 # One item a training, with the parts of its event. `fields` is what the training says then, as the event has it to the
@@ -65,8 +57,8 @@ _PREVIOUS = """'"previous_status":"PLANNED",' || """
 _FIELDS = "substr(items.fields::text, 2)"
 
 CREATE_MANY = f"""
-WITH {_LOCK}, items AS MATERIALIZED (
-    SELECT i.* FROM lock, json_to_recordset(%(items)s::json) AS i({_ITEM})
+WITH items AS MATERIALIZED (
+    SELECT i.* FROM json_to_recordset(%(items)s::json) AS i({_ITEM})
 ), written AS (
     INSERT INTO trainings (user_id, id, status, {_COLUMNS}, digest)
     SELECT %(user_id)s, i.id, 'PLANNED', r.*, %(digest)s
@@ -80,8 +72,8 @@ SELECT id, version FROM written
 
 # Rows are locked in the order of their ids. One whose version is still the one that was read has, by this statement's
 # snapshot, the children that were read; of any other no row comes.
-_CURRENT = f"""{_LOCK}, items AS MATERIALIZED (
-    SELECT i.* FROM lock, json_to_recordset(%(items)s::json) AS i({_ITEM})
+_CURRENT = f"""items AS MATERIALIZED (
+    SELECT i.* FROM json_to_recordset(%(items)s::json) AS i({_ITEM})
 ), current AS MATERIALIZED (
     SELECT t.id{{more}} FROM trainings t JOIN items ON items.id = t.id
     WHERE t.user_id = %(user_id)s AND t.version = items.seen AND {PLANNED}

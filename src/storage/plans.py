@@ -1,12 +1,13 @@
-"""Plans: many PLANNED trainings read, made, changed or deleted at once, within a transaction of the caller's.
+"""Plans: many PLANNED trainings read, made, changed or deleted at once, within a transaction (`in_transaction`).
 
 Each kind of write is one statement, however many trainings it is about, and writes an event for each. It writes what is
 still as it was read, or raises `Stale`: then the transaction is to be rolled back, and all read and computed anew.
 What is written is the athlete's own doing: a coach's request has no transactions.
 """
 
+import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -20,8 +21,7 @@ from storage.database import Cursor, Database, Runner
 from storage.plan_statements import CHANGE_MANY, CREATE_MANY, DELETE_MANY, LOCK, READ
 from storage.training_writes import Author, TrainingWriter
 
-MOST_PLANNED = 1_000  # that are read where nobody says less
-MOST_BYTES = 16_000_000  # that the events of one write may have together
+MOST_BYTES = 16_000_000  # that the events of one write may have together, and what is read of trainings at once
 ATTEMPTS = 10  # of a transaction, each of which is lost to another write's success
 
 T = TypeVar("T")
@@ -74,62 +74,39 @@ class PlannedTraining:
         return dt.datetime.fromisoformat(self.fields["date"])
 
 
-async def in_transaction(database: Database, write: Callable[[Cursor], Awaitable[T]]) -> T:
+async def in_transaction(database: Database, user_id: UUID, write: Callable[[Cursor], Awaitable[T]]) -> T:
     """What `write` returns within a transaction, in which it is begun anew where it raises `Stale`.
 
-    The transaction is the only one that changes plans of this user, from its first statement here (`hold`) on. Those
-    that wait for it are few (`Database.waiting`), so that others have connections. Raises `DatabaseUnavailable`, also
-    where others changed the trainings each time.
+    The transaction is the only one that changes plans of this user: what it reads is what the others left, and none
+    does so until it ends. Those that wait for it are few (`Database.waiting`), so that others have connections. Raises
+    `DatabaseUnavailable`, also where others changed the trainings each time.
     """
     async with database.waiting():
         for _ in range(ATTEMPTS):
             try:
                 async with database.transaction() as cursor:
+                    await cursor.execute(LOCK, {"user_id": user_id})
                     return await write(cursor)
             except Stale:
                 continue
     raise DatabaseUnavailable("These trainings are being changed by others all the time.")
 
 
-async def hold(cursor: Cursor, user_id: UUID) -> None:
-    """Wait until no other transaction changes plans of this user, and let none do so until this one ends.
+async def read_planned(runner: Runner, user_id: UUID, ids: Sequence[UUID]) -> list[PlannedTraining]:
+    """Those of these trainings that are the user's, PLANNED, and neither skipped nor deleted nor hidden, by date.
 
-    What is read after it is what the other ones left. The batches below do this too, each before its first row.
+    Raises `Unprocessable` where they would be too large together to be changed at once.
     """
-    await cursor.execute(LOCK, {"user_id": user_id})
+    if not ids:
+        return []
+    rows = await runner.all(READ, {"user_id": user_id, "ids": list(ids), "most": MOST_BYTES})
+    return await asyncio.to_thread(lambda: [_planned(row) for row in rows])  # megabytes of JSON, where there are many
 
 
-async def read_planned(
-    runner: Runner,
-    user_id: UUID,
-    *,
-    ids: Sequence[UUID] | None = None,
-    first: dt.date | None = None,
-    last: dt.date | None = None,
-    phase_id: UUID | None = None,
-    workout_id: UUID | None = None,
-    limit: int = MOST_PLANNED,
-) -> list[PlannedTraining]:
-    """The user's trainings that are PLANNED and neither skipped nor deleted nor hidden, the earliest `limit` of them.
-
-    Each argument that is given narrows them: ids, local days, the phase that laid them, the workout that they were made
-    from.
-    """
-    parameters = {
-        "user_id": user_id,
-        "ids": None if ids is None else list(ids),
-        "first": first,
-        "last": last,
-        "phase_id": phase_id,
-        "workout_id": workout_id,
-        "limit": limit,
-    }
-    return [planned(row) for row in await runner.all(READ, parameters)]
-
-
-def planned(row: Sequence[Any]) -> PlannedTraining:
-    """The training that a row of `plan_statements.TOLD` tells of."""
+def _planned(row: Sequence[Any]) -> PlannedTraining:
     id_, version, source_id, created_at, fields = row
+    if fields is None:
+        raise _too_large()
     return PlannedTraining(id_, version, source_id, created_at, orjson.loads(fields))
 
 
@@ -157,12 +134,21 @@ async def change_planned(
 
 
 async def delete_planned(
-    cursor: Cursor, author: Author, topic: str, trainings: Sequence[PlannedTraining]
+    cursor: Cursor, author: Author, topic: str, versions: Sequence[tuple[UUID, int]]
 ) -> dict[UUID, int]:
-    """Mark trainings as deleted, each with its event; their histories stay. The versions by ids. Raises `Stale`."""
+    """Mark trainings as deleted, each with its event, at the versions that were read; their histories stay.
+
+    The versions by ids. Raises `Stale`.
+    """
     nothing: dict[str, Any] = {}
-    rows = [(training.id, training.version, nothing) for training in trainings]
+    rows = [(id_, version, nothing) for id_, version in versions]
     return await _write(cursor, author, topic, EventType.TRAINING_DELETED, statement=DELETE_MANY, rows=rows)
+
+
+def check_size(many: Iterable[Mapping[str, Any]]) -> None:
+    """Raises `Unprocessable` where trainings that say this would be too large to be written at once."""
+    for _ in _texts(many):
+        pass
 
 
 async def _write(
@@ -178,21 +164,20 @@ async def _write(
     if not rows:
         return {}
     writer = TrainingWriter(cursor, topic)
-    items, size = [], 0
-    for id_, seen, fields in rows:
-        text = orjson.dumps(_in_order(fields) if fields else {})
-        size += len(text)
-        if len(text) > MAX_EVENT_BYTES:
-            raise Unprocessable(f"The event of a training would be larger than {MAX_EVENT_BYTES:,} bytes.")
-        event = writer.event(author, id_, event_type)
-        items.append(
-            {"id": id_, "seen": seen, "fields": orjson.Fragment(text)}
-            | {name: event[name] for name in ("event_id", "event_head", "payload_head")}
-        )
-    if size > MOST_BYTES:
-        raise Unprocessable(f"The trainings would have more than {MOST_BYTES:,} bytes together.")
+
+    def items() -> str:
+        texts = _texts(fields for _, _, fields in rows)
+        return orjson.dumps(
+            [
+                {"id": id_, "seen": seen, "fields": orjson.Fragment(text)}
+                | {name: event[name] for name in ("event_id", "event_head", "payload_head")}
+                for (id_, seen, _), text in zip(rows, texts, strict=True)
+                for event in (writer.event(author, id_, event_type),)
+            ]
+        ).decode()
+
     parameters = writer.event(author, author.user_id, event_type) | {
-        "items": orjson.dumps(items).decode(),
+        "items": await asyncio.to_thread(items),
         "digest": _UNNAMED,
         **more,
     }
@@ -200,6 +185,23 @@ async def _write(
     if len(written) < len(rows):
         raise Stale
     return {id_: written[id_] for id_, _, _ in rows}
+
+
+def _texts(many: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """What trainings say, as their events have it. Raises `Unprocessable` where these would be too large."""
+    size = 0
+    for fields in many:
+        text = orjson.dumps(_in_order(fields) if fields else {})
+        if len(text) > MAX_EVENT_BYTES:
+            raise Unprocessable(f"The event of a training would be larger than {MAX_EVENT_BYTES:,} bytes.")
+        size += len(text)
+        if size > MOST_BYTES:
+            raise _too_large()
+        yield text
+
+
+def _too_large() -> Unprocessable:
+    return Unprocessable(f"The trainings would have more than {MOST_BYTES:,} bytes together: change fewer at once.")
 
 
 def _in_order(fields: Mapping[str, Any]) -> dict[str, Any]:

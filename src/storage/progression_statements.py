@@ -4,30 +4,34 @@ its own, so that reading many holds up nothing for long.
 """
 
 from storage.exercise_history_statements import ASKED, NAMED, holding
+from storage.today import DAY, ZONE
 from storage.workout_statements import FIELDS
 
 # What a workout says of an exercise that is no part of its prescription.
 _BESIDE = "ARRAY['id', 'name', 'exercise_revision', 'superset', 'rest', 'tempo', 'notes']"
 
-_DAY = """day AS MATERIALIZED (
-    SELECT coalesce(%(day)s::date, (
-        SELECT (now() AT TIME ZONE timezone)::date FROM trainings
-        WHERE user_id = %(user_id)s AND status = 'COMPLETED' AND deleted_at IS NULL ORDER BY date DESC, id DESC LIMIT 1
-    ), (now() AT TIME ZONE 'UTC')::date) AS day
-)"""
+_DAY = f"day AS MATERIALIZED (SELECT {DAY} AS day, {ZONE} AS zone)"
 
-# The trainings that accepted advice made light ones. Coaches read progression, and are not told of advice.
+# The trainings that accepted advice made light ones; undoing it left some of them so. Of what was accepted more than a
+# year before the first training that is read nothing is unpacked.
 _EASED = """eased AS MATERIALIZED (
     SELECT (change ->> 'training_id')::uuid AS id
     FROM advice a, json_array_elements(a.content -> 'changes') change
-    WHERE a.user_id = %(user_id)s AND NOT a.undone AND a.deleted_at IS NULL AND a.content ->> 'kind' = 'deload'
+    WHERE a.user_id = %(user_id)s AND a.deleted_at IS NULL AND a.day > ({first}) - 366
+      AND a.content ->> 'kind' = 'deload' AND (NOT a.undone OR change ->> 'stays' IS NOT NULL)
 )"""
 
 # The name of the deload phase that a day lies in; the shortest of several.
-_PHASE = """(
+PHASE = """(
     SELECT p.content ->> 'name' FROM phases p
     WHERE p.user_id = %(user_id)s AND p.deload AND p.deleted_at IS NULL AND {day} BETWEEN p.first AND p.last
     ORDER BY p.last - p.first, p.first, p.id LIMIT 1
+)"""
+
+# Whether a training that is planned from a workout on that day was made a light one.
+_LIGHTER = """EXISTS (
+    SELECT FROM eased JOIN trainings t ON t.user_id = %(user_id)s AND t.id = eased.id
+    WHERE t.workout_id = w.id AND t.day = {day} AND t.status = 'PLANNED' AND t.deleted_at IS NULL
 )"""
 
 _SETS = """(
@@ -38,18 +42,22 @@ _SETS = """(
 )"""
 
 
+# By when a training surely was done: it may be completed hours before the time that it was planned for.
+_PERFORMED = "least(t.date, coalesce(t.completed_at, t.created_at))"
+
+
 def _trainings(found: str, exercise: str, condition: str) -> str:
     """The newest of the trainings that `found` has, each as JSON."""
     return f"""ARRAY(
-        SELECT json_build_array(t.id, t.day, rfc3339(t.date), coalesce(t.workout_version, 0), coalesce(
-            {_PHASE.format(day="t.day")},
-            (SELECT 'a lighter session' FROM eased WHERE eased.id = t.id LIMIT 1)
-        ), (
-            SELECT json_agg(json_build_array(x.id, x.name, {exercise}, {_SETS}) ORDER BY x.position)
-            FROM training_exercises x WHERE x.user_id = %(user_id)s AND x.training_id = t.id{condition}
-        ))::text
+        SELECT json_build_array(
+            t.id, t.day, rfc3339(t.date), coalesce(t.workout_version, 0), {PHASE.format(day="t.day")},
+            EXISTS (SELECT FROM eased WHERE eased.id = t.id), rfc3339({_PERFORMED}), (
+                SELECT json_agg(json_build_array(x.id, x.name, {exercise}, {_SETS}) ORDER BY x.position)
+                FROM training_exercises x WHERE x.user_id = %(user_id)s AND x.training_id = t.id{condition}
+            )
+        )::text
         FROM (
-            SELECT t.id, t.day, t.date, t.workout_version FROM trainings t WHERE {found}
+            SELECT t.id, t.day, t.date, t.workout_version, t.completed_at, t.created_at FROM trainings t WHERE {found}
             ORDER BY t.day DESC, t.date DESC, t.id DESC LIMIT %(most)s
         ) t
     )"""
@@ -76,23 +84,30 @@ _SINCE = f"""said AS MATERIALIZED (
     GROUP BY now.workout_id, now.id
 )"""
 
-_COUNTED = """t.user_id = %(user_id)s AND t.workout_id = w.id AND t.status = 'COMPLETED' AND t.deleted_at IS NULL
-              AND (%(day)s::date IS NULL OR t.day <= %(day)s) AND (
+_COUNTED = f"""t.user_id = %(user_id)s AND t.workout_id = w.id AND t.status = 'COMPLETED' AND t.deleted_at IS NULL
+              AND (w.asked IS NULL OR t.day <= w.asked) AND (
                 t.workout_version >= (SELECT min(since.version) FROM since WHERE since.workout_id = w.id)
-                OR t.date >= (SELECT min(since.at) FROM since WHERE since.workout_id = w.id)
+                OR {_PERFORMED} >= (SELECT min(since.at) FROM since WHERE since.workout_id = w.id)
               )"""
 _MEANT = """coalesce(x.exercise, (
                 SELECT a.exercise FROM exercise_aliases a
                 WHERE a.user_id = %(user_id)s AND a.name = folded_name(x.name)
             ))"""
 
+_ON = "coalesce(w.asked, day.day)"
+_FIRST = """
+        SELECT min(t.date)::date FROM trainings t
+        WHERE t.user_id = %(user_id)s AND t.workout_id IN (SELECT id FROM wanted)
+    """
+
 _WORKOUTS = f"""
-WITH {_DAY}, {_EASED}, wanted AS MATERIALIZED (
-    SELECT w.*{{place}} FROM workouts w
+WITH {_DAY}, wanted AS MATERIALIZED (
+    SELECT w.*, {{place}} FROM workouts w{{beside}}
     WHERE w.user_id = %(user_id)s AND w.deleted_at IS NULL AND {{wanted}}
-), {_SINCE}
-SELECT day.day, {_PHASE.format(day="day.day")}, w.id, w.version, {FIELDS}::json, (
-    SELECT json_object_agg(s.id, json_build_array(s.version, rfc3339(s.at))) FROM since s WHERE s.workout_id = w.id
+), {_EASED.format(first=_FIRST)}, {_SINCE}
+SELECT {_ON}, {PHASE.format(day=_ON)}, {{lighter}}, w.id, w.version, {FIELDS}::json, (
+    SELECT json_object_agg(s.id, json_build_array(s.version, rfc3339(s.at), day.zone))
+    FROM since s WHERE s.workout_id = w.id
 ), {_trainings(_COUNTED, _MEANT, "")}
 FROM day LEFT JOIN wanted w ON true
 ORDER BY {{order}}
@@ -106,11 +121,29 @@ _AHEAD = """(
         ORDER BY t.day LIMIT 1
     )"""
 
-WORKOUT = _WORKOUTS.format(place="", wanted="w.id = %(id)s", order="w.id")
+_RULED = """EXISTS (
+        SELECT FROM workout_exercises e
+        WHERE e.user_id = %(user_id)s AND e.workout_id = w.id AND e.progression IS NOT NULL
+    )"""
+_ASKED = "%(day)s::date AS asked"  # what was done after it is left out
+
+WORKOUT = _WORKOUTS.format(
+    place=_ASKED, beside="", wanted="w.id = %(id)s", order="w.id", lighter=_LIGHTER.format(day=_ON)
+)
 PLANNED = _WORKOUTS.format(
-    place=f", {_AHEAD} AS planned",
-    wanted=f"{_AHEAD} IS NOT NULL\n    ORDER BY planned, w.id LIMIT %(workouts)s",
+    lighter="false",
+    place=f"{_ASKED}, {_AHEAD} AS planned",
+    beside="",
+    wanted=f"{_RULED} AND {_AHEAD} IS NOT NULL\n    ORDER BY planned, w.id LIMIT %(workouts)s",
     order="w.planned, w.id",
+)
+# Each on a day of its own.
+ON_DAYS = _WORKOUTS.format(
+    lighter=_LIGHTER.format(day=_ON),
+    place="o.day AS asked",
+    beside=", unnest(%(ids)s::uuid[], %(days)s::date[]) AS o (id, day)",
+    wanted="w.id = o.id",
+    order="w.id",
 )
 
 _RANGE = " AND (%(first)s::date IS NULL OR t.day >= %(first)s) AND (%(last)s::date IS NULL OR t.day <= %(last)s)"
@@ -125,8 +158,10 @@ _FOUND = _trainings(
 )
 
 MOVEMENT = f"""
-WITH {_EASED}, {ASKED.format(texts="%(texts)s::text[]")}, found AS MATERIALIZED (
-    SELECT DISTINCT t.id FROM asked a CROSS JOIN LATERAL ({holding(_RANGE)}) t
+WITH {ASKED.format(texts="%(texts)s::text[]")}, found AS MATERIALIZED (
+    SELECT DISTINCT t.id, t.date FROM asked a CROSS JOIN LATERAL ({holding(_RANGE)}) t
+), {_EASED.format(first="SELECT min(date)::date FROM found")}
+SELECT {_FOUND}, EXISTS (SELECT FROM exercises c WHERE c.slug = %(slug)s) OR EXISTS (
+    SELECT FROM own_exercises e WHERE e.user_id = %(user_id)s AND e.slug = %(slug)s AND e.deleted_at IS NULL
 )
-SELECT {_FOUND}
 """

@@ -2,12 +2,7 @@
 
 from models.check_ins import EARLIEST
 from models.readiness import DEFAULT_DAYS, MOST_DAYS
-from storage.reports_statements import LATEST
-
-# An athlete who has checked in for a later day is there already.
-_TODAY = f"""SELECT greatest(coalesce(({LATEST}), (now() AT TIME ZONE 'UTC')::date), (
-    SELECT max(day) FROM check_ins WHERE user_id = %(user_id)s AND deleted_at IS NULL
-)) AS today"""
+from storage.today import TODAY
 
 # As `analytics.adherence` has it: at least the least repetitions, and the seconds, that the target names. Of a training
 # that was not begun no set was done, whatever it says.
@@ -15,14 +10,16 @@ _MET = """t.status <> 'PLANNED' AND s.done
     AND s.reps >= coalesce(s.target #>> '{reps,min}', s.target ->> 'reps', '0')::integer
     AND coalesce(s.duration_seconds, 0) >= coalesce(s.target ->> 'duration_seconds', '0')::numeric"""
 
-# A training that was not begun is missed, or skipped, once its day is over. As in `training_statements.LIST`, `date`
-# narrows the index, and `day` decides.
+# The days end with the present one, or a later one that was checked in for. A training that was not begun is missed, or
+# skipped, once its day is over. As in `training_statements.LIST`, `date` narrows the index, and `day` decides.
 READINESS = f"""
-WITH present AS MATERIALIZED ({_TODAY}), days AS MATERIALIZED (
+WITH present AS MATERIALIZED (
+    SELECT {TODAY} AS today, (SELECT max(day) FROM check_ins WHERE user_id = %(user_id)s AND deleted_at IS NULL) AS said
+), days AS MATERIALIZED (
     SELECT today, until, greatest(
         coalesce(%(first)s::date, until - {DEFAULT_DAYS - 1}), until - {MOST_DAYS - 1}, date '{EARLIEST}'
     ) AS begin
-    FROM present, LATERAL (SELECT least(%(last)s::date, today) AS until) ends
+    FROM present, LATERAL (SELECT least(%(last)s::date, greatest(today, said)) AS until) ends
 )
 SELECT today, begin, until, rfc3339(now()), (
     SELECT json_agg(json_build_array(

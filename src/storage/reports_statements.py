@@ -10,6 +10,7 @@ Parameters are psycopg2's, by name. Each statement answers in the same snapshot 
 
 from models.reports import By, Period
 from storage.replica import PRESENT
+from storage.today import LATEST
 from storage.training_parts import READABLE
 from storage.volume_statements import SUMS, WORK
 
@@ -126,10 +127,6 @@ SELECT day, sets, reps, trim_scale(external_load_kg) AS external_load_kg, trim_s
 FROM analytics.exercise_progress WHERE movement = %(movement)s AND {_RANGE} ORDER BY day"""
 PROGRESS = _REPORT.format(items=_PROGRESS, freshness=FOLDED)
 
-# Where the athlete was last, and which day it is there.
-LATEST = """
-SELECT (now() AT TIME ZONE timezone)::date AS today FROM analytics.folded_trainings
-WHERE user_id = %(user_id)s AND counted ORDER BY day DESC, date DESC, training_id LIMIT 1"""
 # A user's movements are few thousands at most, and are looked up nowhere else.
 OVERVIEW = f"""
 WITH items AS (

@@ -246,18 +246,29 @@ class TrainingWriter:
                 raise Refused(error.diag.message_primary or "") from error
             raise
 
-    async def replayed(self, row: Row, author: Author) -> Written | None:
-        """What the Idempotency-Key was answered before, where it was used before."""
+    async def logged(self, statement: str | Prepared, row: Row, author: Author) -> Row | None:
+        """What `statement` tells of the event that the Idempotency-Key led to, where it was used before. `row` is a
+        write's.
+
+        Raises `IdempotencyKeyReused`.
+        """
         taken, same, id_, event_id = row[:4]
         if not taken:
             return None
         if not same:
             raise IdempotencyKeyReused("The Idempotency-Key was used before with another request.")
         parameters = {"user_id": author.user_id, "id": id_, "event_id": event_id}
-        logged = await self._database.one(REPLAY, parameters)
+        logged = await self._database.one(statement, parameters)
         if logged is None:
             raise DatabaseUnavailable("The log no longer holds what this Idempotency-Key did.")
-        version, event_type, payload, source_id, created_at, updated_at = logged
+        return logged
+
+    async def replayed(self, row: Row, author: Author) -> Written | None:
+        """What the Idempotency-Key was answered before, where it was used before."""
+        logged = await self.logged(REPLAY, row, author)
+        if logged is None:
+            return None
+        id_, (version, event_type, payload, source_id, created_at, updated_at) = row[2], logged
         if event_type == EventType.TRAINING_DELETED:
             return Written(id_, version, None, replayed=True)
         fields = orjson.loads(payload)["payload"]

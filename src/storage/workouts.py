@@ -12,7 +12,6 @@ import orjson
 
 from models.errors import (
     DatabaseUnavailable,
-    IdempotencyKeyReused,
     IdentityConflict,
     NotFound,
     PreconditionFailed,
@@ -204,15 +203,10 @@ class Workouts:
 
     async def _replayed(self, row: Row, author: Author) -> Written | None:
         """What the Idempotency-Key was answered before, where it was used before."""
-        taken, same, id_, event_id = row[:4]
-        if not taken:
-            return None
-        if not same:
-            raise IdempotencyKeyReused("The Idempotency-Key was used before with another request.")
-        logged = await self._database.one(REPLAY, {"user_id": author.user_id, "id": id_, "event_id": event_id})
+        logged = await self._writer.logged(REPLAY, row, author)
         if logged is None:
-            raise DatabaseUnavailable("The log no longer holds what this Idempotency-Key did.")
-        version, event_type = logged[:2]
+            return None
+        id_, (version, event_type, *_) = row[2], logged
         if event_type == WorkoutEventType.WORKOUT_DELETED:
             return Written(id_, version, None, replayed=True)
         document = _logged(author.user_id, id_, logged)

@@ -7,21 +7,17 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from analytics import advice
-from models.advice import (
-    AcceptedAdvice,
-    AcceptedPage,
-    AdviceQuery,
-    AdviceReport,
-    accepted_content,
-    told,
-)
-from models.sets import Document
-from storage.advice import AcceptedAdvices, Accepting
+from analytics.advice_undoing import undone
+from models.advice import AcceptedAdvice, accepted_content, told
+from models.advice_reports import AcceptedPage, AcceptQuery, AdviceQuery, AdviceReport
+from models.errors import AdviceGone
+from models.sets import Document, known
+from storage.advice_accepted import AcceptedAdvices, Accepting
 from storage.database import Cursor
 from storage.documents import ADVICE, Documents
 from storage.training_writes import Written
 from web import documents, problems
-from web.advice_inputs import Read, read_inputs
+from web.advice_inputs import read_awaited, read_inputs
 from web.routes import Answer, Call, Reply, Route
 
 PATH = "/api/v1/training/users/{userId}/advice"
@@ -42,40 +38,49 @@ async def read(call: Call[None, AdviceQuery]) -> Reply:
     """GET /users/{userId}/advice."""
     catalogue = await call.services.catalogue.get()
     # Not of a replica, which may not have the plan yet that the client has just changed.
-    found = await read_inputs(call.services.database, call.user_id, call.query.day, catalogue)
-    given = advice.advise(found.inputs)
+    found = await read_awaited(call.services.database, call.user_id, call.query, catalogue)
+    considered = advice.consider(found.inputs)
     document = {
         "user_id": call.user_id,
         "day": found.inputs.day,
         "as_of": found.as_of,
+        **known({"stale": found.stale}),
         "method": {"version": advice.METHOD_VERSION, "rules": advice.RULES},
-        "advice": [told(one.advice.model_dump(mode="json", by_alias=True)) for one in given],
-        "reason": advice.summary(given),
-        "accepted": found.accepted,
+        "advice": [told(one.advice.model_dump(mode="json", by_alias=True)) for one in considered.given],
+        "not_advised": [one.model_dump(mode="json") for one in considered.not_advised],
+        "reason": considered.reason,
+        "accepted": [orjson.Fragment(one) for one in found.accepted],
         "risk": told(advice.risk(found.inputs).model_dump(mode="json")),
         "preferences": found.preferences.model_dump(mode="json"),
     }
     return Reply(200, orjson.dumps(document))
 
 
-async def accept(call: Call[None, AdviceQuery]) -> Reply:
+async def accept(call: Call[None, AcceptQuery]) -> Reply:
     """POST /users/{userId}/advice/{adviceId}/accept."""
-    id_ = call.path["adviceId"]
+    id_, asked = call.path["adviceId"], call.query.day
     catalogue = await call.services.catalogue.get()
 
-    async def decide(cursor: Cursor) -> Accepting | None:
-        found: Read = await read_inputs(cursor, call.user_id, call.query.day, catalogue)
+    async def decide(cursor: Cursor) -> Accepting:
+        found = await read_inputs(cursor, call.user_id, asked, catalogue)
+        day = found.inputs.day
         given = next((one for one in advice.advise(found.inputs) if one.advice.id == id_), None)
         if given is None:
-            return None
+            raise AdviceGone(
+                f"Nothing that is advised for {day} has this id: it is of another day, or the log or the plan has "
+                "changed since. Read the advice anew."
+            )
         planned = {training.id: training for training in found.planned}
         changed = [(planned[plan.id], fields) for plan, fields in given.after]
-        day = found.inputs.day
         versions = {training.id: training.version for training, _ in changed}
         return Accepting(accepted_content(given.advice, day, versions), day, changed)
 
     key = documents.key(call, f"POST {PATH}/{id_}/accept", call.query)
     written = await _accepted(call).accept(documents.author(call), id_, decide, key=key)
+    if asked is not None and written.document is not None and not written.created:
+        day = orjson.loads(written.document)["day"]  # it was accepted before, maybe for another day
+        if day != asked.isoformat():
+            raise problems.invalid_parameter("day", f"must be {day}, for which this advice was given and accepted")
     return _answer(call, written)
 
 
@@ -83,7 +88,7 @@ async def undo(call: Call[None, None]) -> Reply:
     """POST /users/{userId}/advice/{adviceId}/undo."""
     id_ = call.path["adviceId"]
     key = documents.key(call, f"POST {PATH}/{id_}/undo", Document())
-    return _answer(call, await _accepted(call).undo(documents.author(call), id_, key=key))
+    return _answer(call, await _accepted(call).undo(documents.author(call), id_, undone, key=key))
 
 
 async def list_accepted(call: Call[None, AcceptedQuery]) -> Reply:
@@ -102,7 +107,7 @@ def _accepted(call: Call[Any, Any]) -> AcceptedAdvices:
 
 
 def _topic(call: Call[Any, Any]) -> str:
-    return call.services.settings.phase_events_topic
+    return call.services.settings.readiness_events_topic
 
 
 def _answer(call: Call[Any, Any], written: Written) -> Reply:
@@ -124,8 +129,8 @@ ROUTES = (
             "skipped: each with its reason, its evidence, a confidence that says how much of the wanted data is there, "
             "and what accepting it would change. The same log gives the same advice with the same ids, and no advice "
             "of a day contradicts another. `risk` says where the load stands to the athlete's usual range, and what is "
-            "disputed about that. It is no diagnosis, and nothing in it is a probability. Days before the present one "
-            "are told by the log as it is now."
+            "disputed about that, and `not_advised` why each other kind is not advised. It is no diagnosis, and "
+            "nothing in it is a probability. Days before the present one are told by the log as it is now."
         ),
         tag="Advice",
         query=AdviceQuery,
@@ -140,10 +145,10 @@ ROUTES = (
         description=(
             "Does what its `changes` say, and nothing else: each planned training gets its next version and its "
             "`training_updated` event, and `advice_accepted` is queued, all in one transaction. `day` is the day that "
-            "the advice was read for. What is accepted already is answered as it is."
+            "the advice was read for: an id belongs to its day. What is accepted already is answered as it is."
         ),
         tag="Advice",
-        query=AdviceQuery,
+        query=AcceptQuery,
         request_headers=("Idempotency-Key",),
         answers={
             201: Answer("Accepted", AcceptedAdvice, headers=_HEADERS),
@@ -158,13 +163,15 @@ ROUTES = (
         operation_id="undoAdvice",
         summary="Undo advice that was accepted",
         description=(
-            "Every training that accepting changed says what it said before, as its next version, with an event of its "
-            "own; `advice_undone` is queued, all in one transaction. Where one of them says something else by now, or "
-            "was begun, skipped or deleted, nothing is undone. What is undone already is answered as it is."
+            "Every training that still is as accepting left it says what it said before, as its next version, with an "
+            "event of its own; `advice_undone` is queued, all in one transaction. What was done, begun, skipped, "
+            "deleted or changed since stays as it is, and `stays` in its change says why. Where nothing is left to be "
+            "put back, or later advice that changed the same training must be undone first, nothing is undone, and "
+            "`detail` says which and why. What is undone already is answered as it is."
         ),
         tag="Advice",
         request_headers=("Idempotency-Key",),
-        answers={200: Answer("Undone", AcceptedAdvice, headers=_HEADERS)},
+        answers={200: Answer("Undone, as far as nothing was done since", AcceptedAdvice, headers=_HEADERS)},
         problems=(problems.PLAN_CHANGED,),
     ),
     Route(

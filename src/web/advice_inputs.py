@@ -2,15 +2,17 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from analytics import goals, readiness
-from analytics.advice_facts import DAYS_BACK, SEARCH_DAYS, WEEK
+from analytics.advice_facts import COVERS, DAYS_BACK, SEARCH_DAYS, WEEK
 from analytics.advice_inputs import (
     AdviceInputs,
     GoalInput,
@@ -26,23 +28,27 @@ from analytics.load_report import days_between
 from analytics.preferences import DAYS_BACK as DONE_DAYS
 from analytics.preferences import MOST_TRAININGS, DoneExercise, DoneTraining, WorkoutExercise, habits, preferences
 from analytics.progression_ladder import Ladder
+from analytics.progression_words import load_words
 from analytics.progression_workouts import workout_walks
 from models.advice import AdviceKind, AdviceSubject
+from models.advice_reports import AdviceQuery
 from models.exercises import Catalogue, Category
 from models.goals import GoalProgressQuery, GoalState
 from models.preferences import Preferences
-from models.progression import MOST_SESSIONS, Decision, ExerciseWalk, WorkoutHistory
+from models.progression import Decision, ExerciseWalk, WorkoutHistory
 from models.records import RecordKind
+from models.sets import Unit
+from models.stored import readable
 from models.workouts import WorkoutExerciseDocument
-from storage.advice import AdviceRows, read_rows
-from storage.database import Runner
+from storage.advice import AcceptedRow, AdviceRows, read_rows
+from storage.database import Database, Runner
 from storage.goals import HeldGoal, read_goals
 from storage.plans import PlannedTraining
 from storage.progression import read_histories_ahead
-from storage.readiness import read_inputs as read_readiness
-from web.metrics import UNITS
+from web.metrics import UNITS, awaited
 
 STANDING_DAYS = 28
+SHOWN = 20  # sessions of an exercise, the newest: as many as a rule may wait for before it goes back
 _WHAT = {
     RecordKind.WEIGHT: ("weight", "kg"),
     RecordKind.E1RM: ("e1RM", "kg"),
@@ -55,27 +61,48 @@ _OPEN = (GoalState.ON_TRACK, GoalState.BEHIND, GoalState.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What advice is computed from, and what else is told beside it. `accepted` are documents of the day."""
+    """What advice is computed from, and what else is told beside it. `accepted` are the documents that cover the day;
+    `as_of` and `stale` are as in `storage.reports`."""
 
     inputs: AdviceInputs
     as_of: str
+    stale: bool | None
     preferences: Preferences
     planned: Sequence[PlannedTraining]
-    accepted: Sequence[Mapping[str, Any]]
+    accepted: Sequence[bytes]
+
+
+async def read_awaited(database: Database, user_id: UUID, query: AdviceQuery, catalogue: Catalogue) -> Read:
+    """Read it for the query's day, once the derived tables hold the version that the query waits for, or the time for
+    that is over."""
+    rows = await awaited(database, lambda database: _rows(database, user_id, query.day, query.awaited))
+    return await _read(database, user_id, rows, catalogue)
 
 
 async def read_inputs(runner: Runner, user_id: UUID, day: dt.date | None, catalogue: Catalogue) -> Read:
     """Read it for `day`; by default for the athlete's present day. A constant number of statements."""
-    rows = await read_rows(
+    return await _read(runner, user_id, await _rows(runner, user_id, day), catalogue)
+
+
+async def _rows(
+    runner: Runner, user_id: UUID, day: dt.date | None, version: tuple[UUID, int] | None = None
+) -> AdviceRows:
+    return await read_rows(
         runner,
         user_id,
         day,
-        load_days=DAYS_BACK + DAYS_BEFORE,
+        awaited=version,
+        load_days=DAYS_BACK + 1 + DAYS_BEFORE,
         done_days=DONE_DAYS,
         most_done=MOST_TRAININGS,
         ahead_days=SEARCH_DAYS,
         standing_days=STANDING_DAYS,
+        deload_days=COVERS[AdviceKind.DELOAD],
+        readiness_days=readiness.DAYS_BEFORE,
     )
+
+
+async def _read(runner: Runner, user_id: UUID, rows: AdviceRows, catalogue: Catalogue) -> Read:
     done = [_done(rows, training) for training in rows.done]
     found = habits(done, catalogue)
     inputs = AdviceInputs(
@@ -83,32 +110,35 @@ async def read_inputs(runner: Runner, user_id: UUID, day: dt.date | None, catalo
         day=rows.day,
         catalogue=catalogue,
         load=_load(rows),
-        readiness=await _readiness(runner, user_id, rows.day),
+        readiness=_readiness(rows),
         records=[_record(record) for record in rows.records],
         goals=await _goals(runner, user_id, rows.day),
         weeks=_weeks(rows),
-        sides={key: category for _, key, category, _ in rows.weeks},
+        sides={key: category for _, key, category, _ in rows.weeks if category is not None},
         habits=found,
         prescribed=await _prescribed(runner, user_id, rows.day, catalogue),
         planned=rows.planned,
         busy=rows.busy,
         trained=rows.trained,
         deload_days=frozenset(_days(rows.deloads)),
-        standing=[
-            Standing(row.day, AdviceKind(row.kind), AdviceSubject.model_validate(row.subject))
-            for row in rows.accepted
-            if not row.undone
-        ],
+        standing=readable(_standing, (row for row in rows.accepted if not row.undone)),
+        left=readable(_standing, (row for row in rows.accepted if row.undone and row.trainings)),
         undone=frozenset(row.id for row in rows.accepted if row.undone and row.day == rows.day),
+        today=rows.today,
     )
     accepted = [row.document for row in rows.accepted if row.document is not None]
-    return Read(inputs, rows.as_of, preferences(done, found), rows.planned, accepted)
+    return Read(inputs, rows.as_of, rows.stale, preferences(done, found), rows.planned, accepted)
 
 
-async def _readiness(runner: Runner, user_id: UUID, day: dt.date) -> ReadinessInput:
-    read = await read_readiness(runner, user_id, first=day, last=day, before=readiness.DAYS_BEFORE)
-    found = readiness.readiness(read.check_ins, read.trainings, day, read.last)
-    return ReadinessInput(found[0].score, found[0].confidence) if found else ReadinessInput()
+def _standing(row: AcceptedRow) -> Standing:
+    subject = AdviceSubject.model_validate(row.subject)
+    return Standing(row.day, AdviceKind(row.kind), subject, frozenset(row.trainings))
+
+
+def _readiness(rows: AdviceRows) -> ReadinessInput:
+    read, day = rows.readiness, rows.day
+    found = readiness.readiness(read.check_ins, read.trainings, day, min(day, read.last))
+    return ReadinessInput(found[0].score, found[0].confidence, found[0].reason) if found else ReadinessInput()
 
 
 async def _goals(runner: Runner, user_id: UUID, day: dt.date) -> list[GoalInput]:
@@ -132,7 +162,7 @@ async def _prescribed(runner: Runner, user_id: UUID, day: dt.date, catalogue: Ca
         return [
             _next(history, exercise, walk, ladder)
             for history in read.workouts
-            for exercise, walk in zip(history.exercises, workout_walks(history, ladder, MOST_SESSIONS), strict=True)
+            for exercise, walk in zip(history.exercises, workout_walks(history, ladder, SHOWN), strict=True)
             if walk.rule is not None
         ]
 
@@ -168,7 +198,9 @@ def _next(history: WorkoutHistory, exercise: WorkoutExerciseDocument, walk: Exer
         unit=following.unit,
         hold_seconds=following.hold_seconds,
         rpe=following.rpe,
+        display_weight=following.display_weight,
         sessions=[(one.training_id, one.day, one.missed) for one in walk.walk.sessions if one.missed is not None],
+        deciding=frozenset(one.training_id for one in following.evidence),
         template=template,
     )
 
@@ -182,23 +214,23 @@ def _goal(held: HeldGoal, state: GoalState) -> GoalInput:
 def _load(rows: AdviceRows) -> LoadInput:
     if rows.measure is None or rows.first is None or not rows.load or rows.day < rows.first:
         return LoadInput()
-    begin = max(rows.first, rows.day - dt.timedelta(DAYS_BACK - 1))
+    begin = max(rows.first, rows.day - dt.timedelta(DAYS_BACK))
     days = days_between(rows.load, rows.first, begin, rows.day)
-    return LoadInput(days, rows.measure, UNITS[rows.measure], rows.known_days)
+    return LoadInput(days, rows.measure, UNITS[rows.measure], rows.known)
 
 
 def _record(row: tuple[str, str, float, float, dt.date, UUID]) -> RecordInput:
     movement, kind, value, at, day, training = row
-    what, unit = _WHAT.get(RecordKind(kind), (f"repetitions at {at:g} kg", "reps"))
+    what, unit = _WHAT.get(RecordKind(kind), (f"repetitions{load_words(Decimal(str(at)), Unit.KG)}", "reps"))
     return RecordInput(movement, what, value, unit, day, training)
 
 
 def _weeks(rows: AdviceRows) -> list[WeekSets]:
-    sums = {(ago, side): 0.0 for ago in range(4) for side in (Category.PUSH, Category.PULL)}
+    sums = defaultdict[tuple[int, str | None], float](float)
     for ago, _, category, sets in rows.weeks:
-        sums[ago, Category(category)] += sets
+        sums[ago, category] += sets
     lasts = [(ago, rows.day - dt.timedelta(WEEK * ago)) for ago in reversed(range(4))]
-    return [WeekSets(last, sums[ago, Category.PUSH], sums[ago, Category.PULL]) for ago, last in lasts]
+    return [WeekSets(last, *(sums[ago, side] for side in (Category.PUSH, Category.PULL, None))) for ago, last in lasts]
 
 
 def _done(
@@ -206,10 +238,11 @@ def _done(
 ) -> DoneTraining:
     id_, day, workout_id, workout_version, exercises = row
     version, planned = rows.workouts.get(workout_id, (None, ())) if workout_id else (None, ())
+    climbs = frozenset(UUID(id_) for id_, *_, rule in planned if rule == "harder")
     workout = None
     if planned and version == workout_version:  # what an older version planned is not looked for in the log
-        workout = [WorkoutExercise(UUID(one[0]), *one[1:]) for one in planned]
-    return DoneTraining(id_, day, [DoneExercise(UUID(one[0]), *one[1:]) for one in exercises], workout)
+        workout = [WorkoutExercise(UUID(id_), name, slug) for id_, name, slug, _ in planned]
+    return DoneTraining(id_, day, [DoneExercise(UUID(one[0]), *one[1:]) for one in exercises], workout, climbs)
 
 
 def _days(ranges: Iterable[tuple[dt.date, dt.date]]) -> Iterable[dt.date]:

@@ -37,19 +37,20 @@ from web.schemas import Key, Schema, schemas
 
 _INFO = """\
 Every accepted change of a training is one record on `training_events`, every accepted change of a workout one on
-`workout_events`, of a phase, a goal or of what was accepted of advice one on `phase_events`, of a check-in one on
+`workout_events`, of a phase or a goal one on `phase_events`, of a check-in or of what was accepted of advice one on
 `readiness_events`, whatever a user says of movements one on `exercise_events`, and what follows from trainings one on
 `training_insights`: at least once, and in order for each user.
 
 - The key is the user's id, so that one user's events stay in one partition of each topic, in order.
 - A record may come twice: `event_id` (header `ce_id`) is the same in every copy, and so are key, value and the other
   headers. Drop what you have seen, or keep the highest `version` of each training or workout, and of each name.
-- Check-ins are data concerning health. They have a topic of their own so that few may be let to read it.
+- Check-ins, and accepted advice, whose evidence may be a readiness, are data concerning health. They have a topic of
+  their own so that few may be let to read it.
 - What `training_insights` tells was so when it was stored. It is a moment and not a state: nothing is taken back when a
   later change ends a record. What stands is read over REST (`metrics/records`, `metrics/load`).
 - Between topics there is no order: a planned training names the workout, and its version, that it was made of. What a
   phase planned, moved or took away, and what accepted advice changed, are trainings: each has an event of its own.
-- Later versions only add optional fields: ignore what you do not know.
+- Later versions only add optional fields, and kinds, of rules of progression say: ignore what you do not know.
 - What `user_erased` tells goes for all topics: nothing of that user is published any more. Between topics there is no
   order: a record of the user may be read from another one later, and is to be dropped.
 - A record with the header `replay` was asked for by an operator; it is otherwise the same record again.
@@ -120,7 +121,6 @@ _CHANNELS = {
         {
             **dict.fromkeys(PhaseEventType, PhaseEvent),
             **dict.fromkeys(GoalEventType, GoalEvent),
-            **dict.fromkeys(AdviceEventType, AdviceEvent),
         },
         {
             PhaseEventType.PHASE_CREATED: "A phase of training was planned.",
@@ -129,24 +129,29 @@ _CHANNELS = {
             GoalEventType.GOAL_CREATED: "An athlete set a goal.",
             GoalEventType.GOAL_UPDATED: "An athlete changed a goal.",
             GoalEventType.GOAL_DELETED: "An athlete dropped a goal. The payload is the goal as it was last.",
-            AdviceEventType.ADVICE_ACCEPTED: "An athlete accepted advice: the payload tells what that changed.",
-            AdviceEventType.ADVICE_UNDONE: (
-                "An athlete took accepted advice back: what it had changed is as it was before."
-            ),
         },
-        "All changes of phases and goals, and what athletes do with advice. Advice that is only given is no event.",
-        "phase, goal or advice",
+        "All changes of phases and goals.",
+        "phase or goal",
         "publishPhaseEvents",
     ),
     "readiness_events": _Channel(
-        CheckInEvent,
+        {
+            **dict.fromkeys(CheckInEventType, CheckInEvent),
+            **dict.fromkeys(AdviceEventType, AdviceEvent),
+        },
         {
             CheckInEventType.CHECK_IN_CREATED: "An athlete checked in for a day.",
             CheckInEventType.CHECK_IN_UPDATED: "An athlete changed a check-in, or made a deleted one anew.",
             CheckInEventType.CHECK_IN_DELETED: "An athlete deleted a check-in. The payload is what it said last.",
+            AdviceEventType.ADVICE_ACCEPTED: "An athlete accepted advice: the payload tells what that changed.",
+            AdviceEventType.ADVICE_UNDONE: (
+                "An athlete took accepted advice back: the payload tells which trainings are as before, and which stay "
+                "as they are, and why."
+            ),
         },
-        "All changes of check-ins: data concerning health.",
-        "check-in",
+        "All changes of check-ins, and what athletes do with advice: data concerning health. Advice that is only given "
+        "is no event.",
+        "check-in or advice",
         "publishReadinessEvents",
     ),
     "training_insights": _Channel(

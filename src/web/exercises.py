@@ -20,7 +20,7 @@ from models.exercises import (
     Progressions,
     Tag,
 )
-from models.fields import Name, Slug
+from models.fields import Name, Slug, wrong
 from storage.exercises import Exercises, FoundMovement, StoredMovement, Wanted
 from web import problems
 from web.routes import Answer, Call, Reply, Route, Versions
@@ -79,7 +79,7 @@ class MovementQuery(BaseModel):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.min_difficulty and self.max_difficulty and self.min_difficulty > self.max_difficulty:
-            raise ValueError("`min_difficulty` must not be more than `max_difficulty`")
+            raise wrong(("min_difficulty", "must not be more than `max_difficulty`"))
         return self
 
 

@@ -13,14 +13,13 @@ from uuid_utils.compat import uuid7
 from analytics import goals
 from models.errors import Unprocessable
 from models.fields import number
+from models.goal_reports import GoalProgressReport, GoalsProgressReport
 from models.goals import (
     UNITS,
     GoalCreate,
     GoalDocument,
     GoalPage,
     GoalProgressQuery,
-    GoalProgressReport,
-    GoalsProgressReport,
     GoalUpdate,
     Point,
 )
@@ -149,7 +148,7 @@ def _report(call: Call[Any, Any], held: HeldGoals, parts: Mapping[str, object]) 
 
 def _progress(held: HeldGoals, of: HeldGoal, *, whole: bool) -> dict[str, object]:
     """How far a goal is: a `GoalProgress`, with all its values where it is to be `whole`."""
-    found = goals.progress(of.goal, of.days, held.day, held.since)
+    found = goals.progress(of.goal, of.days, held.day, held.since, of.trained, fewest=of.fewest)
     evidence = {"start": _point(found.start), "best": _point(found.best), "achieved": _point(found.achieved)}
     return {
         "goal": orjson.Fragment(of.stored.document),
@@ -157,6 +156,7 @@ def _progress(held: HeldGoals, of: HeldGoal, *, whole: bool) -> dict[str, object
         "start_value": _value(found.start),
         "best_value": _value(found.best),
         "share": found.share,
+        "share_reason": found.share_reason,
         "achieved_on": None if found.achieved is None else found.achieved.day,
         "state": found.state,
         "reason": found.reason,
@@ -207,8 +207,10 @@ ROUTES = (
         operation_id="createGoal",
         summary="Set a goal",
         description=(
-            f"Saves the goal and queues a `goal_created` event in the same statement. {_METRICS}An Idempotency-Key is "
-            "kept with a 201. A 200 needs none: the `id` that it answers to holds for ever."
+            f"Saves the goal and queues a `goal_created` event in the same statement. {_METRICS}A movement of the "
+            "catalogue that is measured in repetitions has no `hold_seconds`, and one that is measured in seconds has "
+            "neither `e1rm_kg`, `reps` nor `session_volume_kg` (422). An Idempotency-Key is kept with a 201. A 200 "
+            "needs none: the `id` that it answers to holds for ever."
         ),
         tag="Goals",
         body=GoalCreate,
@@ -268,8 +270,9 @@ ROUTES = (
         operation_id="updateGoal",
         summary="Change a goal",
         description=(
-            "Replaces the goal, as its next version, and queues a `goal_updated` event. What GET answered may be sent "
-            "back, changed: the fields that only the service sets are passed over."
+            "Replaces the goal, as its next version, and queues a `goal_updated` event. The same said again changes "
+            "nothing. What GET answered may be sent back, changed: the fields that only the service sets are passed "
+            "over."
         ),
         tag="Goals",
         body=GoalUpdate,
@@ -284,7 +287,10 @@ ROUTES = (
         handler=delete,
         operation_id="deleteGoal",
         summary="Delete a goal",
-        description="Queues a `goal_deleted` event. It answers 404 from then on; its events stay in the log.",
+        description=(
+            "Queues a `goal_deleted` event. It answers 404 from then on; its events stay in the log. A phase that "
+            "names it stays as it is."
+        ),
         tag="Goals",
         request_headers=_WRITE_HEADERS,
         answers={204: Answer("Deleted", headers=("Idempotent-Replayed",))},

@@ -174,7 +174,7 @@ def dispatcher_problems(route: Route) -> list[Kind]:
     kinds = [problems.INTERNAL]
     if route.auth:
         kinds += [problems.UNAUTHORIZED, problems.USER_ERASED, problems.RATE_LIMITED, problems.UNAVAILABLE]
-    if route.role is not None:
+    if route.role is not None or route.own:
         kinds += [problems.FORBIDDEN]
     if route.path_parameters:
         kinds += [problems.NOT_FOUND]
@@ -203,7 +203,7 @@ def _operation(route: Route, references: dict[Key, Schema]) -> tuple[Schema, Sch
         "summary": route.summary,
         "tags": [route.tag],
     }
-    told = " ".join(filter(None, (route.description, route.scope and _OF_COACHES[route.scope])))
+    told = " ".join(filter(None, (route.description, route.scope and _OF_COACHES[route.scope], route.own)))
     if told:
         operation["description"] = told
     if not route.auth:

@@ -13,6 +13,7 @@ from analytics import phases as rules
 from models.errors import IdentityConflict, NotFound, PreconditionFailed, Unprocessable
 from models.fields import Day, Flag, LastDay, moment
 from models.phases import (
+    MOST_TRAININGS,
     PhaseAnswer,
     PhaseBody,
     PhaseCreate,
@@ -26,10 +27,11 @@ from models.plans import Change
 from models.sets import Document, known
 from storage.database import Cursor, Runner
 from storage.documents import PHASES, Documents
-from storage.phases import Phases, StoredPhase
+from storage.phases import Neighbours, Phases
 from storage.training_writes import Written
 from web import documents, phase_writes, problems
-from web.phase_writes import DocumentWrite, Plan
+from web.phase_plans import Plan
+from web.phase_writes import DocumentWrite
 from web.routes import Answer, Call, Reply, Route
 
 PATH = "/api/v1/training/users/{userId}/phases"
@@ -64,7 +66,7 @@ class PhaseUpdateQuery(PhaseWriteQuery):
 
     day: Day | None = None
     """No training is made on a day before it: by default the present one, in the time zone of the athlete's latest
-    training."""
+    completed training, before there is one of the latest planned, else in UTC."""
 
 
 async def create(call: Call[PhaseCreate, PhaseWriteQuery]) -> Reply:
@@ -74,7 +76,7 @@ async def create(call: Call[PhaseCreate, PhaseWriteQuery]) -> Reply:
     if call.query.dry_run:
         return await _preview(call, id_, body, named=body.id is not None)
 
-    async def document(phases: Documents, content: str) -> Written:
+    async def document(phases: Documents, content: str, _: bool) -> Written:
         return await phases.create(author, id_, content, body.digest(), body.columns(), key=key)
 
     written = await _write(call, id_, body, document)
@@ -116,8 +118,9 @@ async def update(call: Call[PhaseUpdate, PhaseUpdateQuery]) -> Reply:
     if call.query.dry_run:
         return await _preview(call, id_, body, day=call.query.day)
 
-    async def document(phases: Documents, content: str) -> Written:
-        return await phases.update(author, id_, content, body.columns(), if_match=if_match, key=key)
+    async def document(phases: Documents, content: str, deleted: bool) -> Written:
+        write = phases.put if deleted else phases.update
+        return await write(author, id_, content, body.columns(), if_match=if_match, key=key)
 
     return documents.changed(call, await _write(call, id_, body, document, call.query.day))
 
@@ -130,7 +133,7 @@ async def delete(call: Call[None, PhaseWriteQuery]) -> Reply:
     if call.query.dry_run:
         return await _preview(call, id_, None)
 
-    async def document(phases: Documents, _: str) -> Written:
+    async def document(phases: Documents, _: str, __: bool) -> Written:
         return await phases.delete(author, id_, if_match=if_match, key=key)
 
     return documents.deleted(call, await _write(call, id_, None, document))
@@ -154,10 +157,12 @@ async def _preview(
 ) -> Reply:
     creating, if_match = isinstance(body, PhaseCreate), documents.if_match(call)
 
-    def check(phase: StoredPhase | None) -> None:
-        if creating and phase is not None:
-            raise IdentityConflict("There is a phase with this `id`.")
-        if not creating and phase is None:
+    def check(around: Neighbours) -> None:
+        phase, deleted = around.phases.get(id_), around.deleted is not None
+        if creating and (phase is not None or deleted):
+            raise IdentityConflict(f"There {'was' if deleted else 'is'} a phase with this `id`.")
+        comes_back = deleted and body is not None and if_match is None
+        if not creating and phase is None and not comes_back:
             raise NotFound("There is no such phase.")
         if phase is not None and if_match is not None and phase.version not in if_match:
             raise PreconditionFailed(phase.version)
@@ -171,7 +176,7 @@ async def _preview(
         "microcycles": [step.phase_id for step in plan.steps[1:]],
         "method": {"version": rules.METHOD_VERSION, "rules": rules.RULES},
         "counts": _counts(plan.changes),
-        "trainings": [_told(plan, change) for change in plan.changes],
+        "trainings": [_told(plan, change, None if named else id_) for change in plan.changes],
     }
     return Reply(200, orjson.dumps(known(document)))
 
@@ -180,7 +185,8 @@ def _counts(changes: Sequence[Change]) -> dict[str, int]:
     return {action.value: sum(change.action is action for change in changes) for action in PlanAction}
 
 
-def _told(plan: Plan, change: Change) -> dict[str, Any]:
+def _told(plan: Plan, change: Change, unnamed: UUID | None) -> dict[str, Any]:
+    """A `PlanChange`. `unnamed` is the id of a phase that is to be made, which the client did not name."""
     training, workout = change.training, plan.workout(change)
     title = training.title if training is not None else None if workout is None else workout.name
     place = change.place or (None if training is None else training.place)
@@ -189,7 +195,7 @@ def _told(plan: Plan, change: Change) -> dict[str, Any]:
         {
             "action": change.action,
             "training_id": None if training is None else training.id,
-            "phase_id": change.phase_id,
+            "phase_id": None if change.phase_id == unnamed else change.phase_id,
             "day": change.spot.day,
             "date": moment(change.spot.date),
             "from_day": training.spot.day if moved and training is not None else None,
@@ -220,6 +226,7 @@ _EXAMPLE_BODY = {
 }
 _WRITE_HEADERS = ("If-Match", "Idempotency-Key")
 _DOCUMENT_HEADERS = ("ETag", "Idempotent-Replayed")
+_OWN = "Only the athlete writes phases. A coach reads them, and plans trainings and workouts for a group."
 _DRY_RUN = " With `dry_run=true` it writes nothing and answers what it would do to each training, with the reason."
 
 ROUTES = (
@@ -236,6 +243,7 @@ ROUTES = (
             "A phase that is a deload halves the sets of what other phases have planned on its days." + _DRY_RUN
         ),
         tag="Phases",
+        own=_OWN,
         query=PhaseWriteQuery,
         body=PhaseCreate,
         body_example=_EXAMPLE_BODY,
@@ -249,7 +257,7 @@ ROUTES = (
                 headers=("Location", *_DOCUMENT_HEADERS),
             ),
         },
-        problems=(problems.IDENTITY_CONFLICT, problems.UNKNOWN_WORKOUT, problems.KEY_REUSED),
+        problems=(problems.CONFLICT, problems.IDENTITY_CONFLICT, problems.UNKNOWN_WORKOUT, problems.KEY_REUSED),
     ),
     Route(
         method="GET",
@@ -286,10 +294,15 @@ ROUTES = (
             "Replaces the phase, as its next version, and has its trainings follow, all in one transaction with its "
             "events. A training follows its week and its slot: one that the athlete has moved goes by as many days as "
             "these do. What the schedule does not lay any more is deleted, and what it lays anew is made. What is "
-            "begun, completed or skipped stays as it is, and what the athlete deleted is not made again. Nothing is "
-            "made on days before the present one. The microcycles of a mesocycle move with it." + _DRY_RUN
+            "begun, completed or skipped stays as it is, and what was deleted is not made again. Nothing is made on "
+            "days before the present one. The microcycles of a mesocycle move with it; one change together is about "
+            f"{MOST_TRAININGS:,} trainings at most. A phase that was deleted is back, as its next version, and lays "
+            "its trainings anew, where no session of the same workout, of no other phase, was begun, completed or "
+            "skipped on the day; with If-Match it answers 404. A phase that says this already stays as it is."
+            + _DRY_RUN
         ),
         tag="Phases",
+        own=_OWN,
         query=PhaseUpdateQuery,
         body=PhaseUpdate,
         body_example=_EXAMPLE_BODY,
@@ -297,7 +310,7 @@ ROUTES = (
         answers={
             200: Answer("The phase as it is now, or what the request would do", PhaseAnswer, headers=_DOCUMENT_HEADERS)
         },
-        problems=(problems.PRECONDITION_FAILED, problems.UNKNOWN_WORKOUT, problems.KEY_REUSED),
+        problems=(problems.CONFLICT, problems.PRECONDITION_FAILED, problems.UNKNOWN_WORKOUT, problems.KEY_REUSED),
     ),
     Route(
         method="DELETE",
@@ -307,9 +320,11 @@ ROUTES = (
         summary="Delete a phase, and what is not yet done of it",
         description=(
             "Deletes the phase and those of its trainings that are neither begun nor completed nor skipped, all in one "
-            "transaction with its events. A mesocycle that has microcycles is not deleted." + _DRY_RUN
+            "transaction with its events. A mesocycle that has microcycles is not deleted. PUT brings a deleted phase "
+            "back." + _DRY_RUN
         ),
         tag="Phases",
+        own=_OWN,
         query=PhaseWriteQuery,
         request_headers=_WRITE_HEADERS,
         answers={

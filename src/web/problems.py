@@ -68,7 +68,8 @@ FORBIDDEN = Kind(
     "forbidden",
     403,
     "Not allowed",
-    "The token is valid, and lacks what `detail` names: a role in its claim `roles`, or a group in `groups`.",
+    "The token is valid, and lacks what `detail` names: a role in its claim `roles`, or a group in `groups`. Or it is "
+    "a coach's, and this is the athlete's alone.",
 )
 NOT_FOUND = Kind(
     "not-found",
@@ -97,13 +98,15 @@ ADVICE_GONE = Kind(
     "advice-gone",
     409,
     "The advice is not given any more",
-    "The log, the plan or the day has changed since it was given, or it was undone. Read the advice anew.",
+    "It is of another day than `day`, the log or the plan has changed since it was given, or it was undone. Read the "
+    "advice anew.",
 )
 PLAN_CHANGED = Kind(
     "plan-changed",
     409,
     "The plan was changed since",
-    "`detail` names a training that was changed, begun, skipped or deleted since. Nothing was undone.",
+    "Nothing was undone. `detail` says of each training why it cannot be put back: it was done, begun, skipped, "
+    "deleted or changed since. Or it names the advice that changed the same training later: undo that first.",
 )
 CURSOR_EXPIRED = Kind(
     "cursor-expired",

@@ -11,11 +11,18 @@ import orjson
 from pydantic import BaseModel
 
 from analytics import progression
-from analytics.progression_ladder import Ladder
-from analytics.progression_workouts import next_exercises, prescriptions, sessions_of_movement, workout_walks
+from analytics.progression_ladder import Ladder, check_way
+from analytics.progression_workouts import (
+    next_exercises,
+    next_items,
+    prescriptions,
+    sessions_of_movement,
+    workout_walks,
+)
 from models.exercises import Catalogue
 from models.progression import (
     MOST_SESSIONS,
+    MOST_TRIED,
     SHOWN_SESSIONS,
     DryRunBody,
     DryRunReport,
@@ -58,24 +65,24 @@ async def dry_run(call: Call[DryRunBody, None]) -> Reply:
         check_movement(body.progression, catalogue, "/progression")
         return catalogue
 
-    ladder = Ladder.of(await call.services.catalogue.resolve(checked))
+    catalogue = await call.services.catalogue.resolve(checked)
+    ladder = Ladder.of(catalogue)
     texts = [body.exercise or body.name or ""]
     if isinstance(body.progression, HarderRule) and body.exercise is not None:
         texts += sorted(ladder.above(body.exercise) | ladder.below(body.exercise))
-    trainings = await read_history_of_movement(
-        call.services.database, call.user_id, texts, first=body.first, last=body.last
+    trainings, known = await read_history_of_movement(
+        call.services.database, call.user_id, texts, slug=body.exercise, first=body.first, last=body.last
     )
+    if body.exercise is not None and not known:
+        raise catalogue.unknown(body.exercise, "/exercise")
+    check_way(body.progression, body.exercise, ladder, "/progression")
     return Reply(200, await asyncio.to_thread(_tried, call.user_id, body, trainings, ladder))
 
 
 def _next(user_id: UUID, found: Histories, catalogue: Catalogue) -> bytes:
     (history,) = found.workouts
     walks = workout_walks(history, Ladder.of(catalogue), 0)
-    following = prescriptions(walks, found.deload)
-    items = [
-        {"exercise_id": walk.exercise_id, "name": walk.name, "prescription": _told(prescription)}
-        for walk, prescription in zip(walks, following, strict=True)
-    ]
+    following = prescriptions(walks, found.deload, lighter=found.lighter)
     document = {
         "user_id": user_id,
         "workout_id": history.workout_id,
@@ -83,8 +90,9 @@ def _next(user_id: UUID, found: Histories, catalogue: Catalogue) -> bytes:
         "title": history.name,
         "day": found.day,
         "deload": found.deload,
+        "lighter": found.lighter,
         "method": _method(),
-        "items": items,
+        "items": [_told(item) for item in next_items(walks, following)],
         "exercises": next_exercises(history, following, catalogue),
     }
     return orjson.dumps(known(document))
@@ -125,7 +133,7 @@ def _tried(user_id: UUID, body: DryRunBody, trainings: Sequence[LoggedTraining],
         "from": body.first,
         "to": body.last,
         "rule": rule_fields(body.progression),
-        "most_sessions": MOST_SESSIONS,
+        "most_sessions": MOST_TRIED,
         "method": _method(),
         "sessions": _sessions(walk),
         "next": _told(walk.next),
@@ -177,7 +185,8 @@ _FOLD = (
     "It is computed from the log as it is now, each time anew: a corrected set corrects what follows from it. Sessions "
     "are the COMPLETED trainings of the workout that were made, or performed, since the exercise's prescription is "
     "what it is now. "
-    "What was done on the days of a deload phase stands outside of progression."
+    "What was done on the days of a deload phase, or in a session that was made a lighter one, stands outside of "
+    "progression."
 )
 
 ROUTES = (
@@ -188,9 +197,10 @@ ROUTES = (
         operation_id="readNextOfWorkout",
         summary="Read what the next session of a workout prescribes, and why",
         description=(
-            f"What each exercise's rule makes of what was done. {_FOLD} On a day in a deload phase half the sets are "
-            "prescribed. `exercises` is ready to be sent as that of POST /trainings, or of a PUT of the planned "
-            "training. Nothing is written."
+            f"What each exercise's rule makes of what was done. {_FOLD} On a day in a deload, and of what was made a "
+            "lighter session, half the sets are prescribed, with no more weight than was done last. `exercises` is "
+            "ready to be sent as that of POST /trainings. It follows from what was done: sent by a PUT of a planned "
+            "training, it takes away what accepted advice changed there. Nothing is written."
         ),
         tag="Workouts",
         scope="read",
@@ -221,7 +231,7 @@ ROUTES = (
         description=(
             "What the rule would have prescribed session by session, beside what was done, over all COMPLETED "
             "trainings with that exercise, whatever workout they were made from: the newest "
-            f"{MOST_SESSIONS:,}. `exercise` is a slug of the catalogue or of the user's own, `name` what was logged "
+            f"{MOST_TRIED:,}. `exercise` is a slug of the catalogue or of the user's own, `name` what was logged "
             "under that name; both as in the history of an exercise. Nothing is written."
         ),
         tag="Workouts",

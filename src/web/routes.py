@@ -131,7 +131,8 @@ class Route:
     own, or the answer is 404 as well (D10). Those in `texts` are text instead, of 1 to 200 characters. `role` is what
     the caller's token must carry among its `roles`, or the answer is 403. `deputy` is a role whose carriers may call it
     in place of any user. `scope` is what the user must have let the coaches of a group do, so that one of them may call
-    it too: the handler uses `call.user_id` then, and nothing of the user's but by way of the services' database.
+    it too: the handler uses `call.user_id` then, and nothing of the user's but by way of the services' database. Where
+    there is none, the route is not there for coaches; `own` is what those with the scope `plan` are told by a 403.
 
     `query` is a model of strings (unknown or repeated parameters: 422); `body` is the model of the JSON body. Or `form`
     is that of the parts of a `multipart/form-data` body: its fields of bytes are files, the others text. Such a body
@@ -160,10 +161,16 @@ class Route:
     auth: bool = True
     role: str | None = None
     scope: Scope | None = None
+    own: str = ""
     deputy: str | None = None
     texts: frozenset[str] = frozenset()
     probe: bool = False
     hint: str = ""
+
+    @property
+    def known_to(self) -> Scope | None:
+        """What the user must have let a coach do for the coach to be told more than that there is nothing."""
+        return "plan" if self.own else self.scope
 
     @property
     def path_parameters(self) -> tuple[str, ...]:

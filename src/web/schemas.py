@@ -15,14 +15,20 @@ _TEMPLATE = "#/components/schemas/{model}"
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's, with two differences.
+    """Pydantic's, with three differences.
 
-    No titles made up from field names. And what we write leaves an unknown value out: an optional field is absent,
-    never null.
+    No titles made up from field names. What we write leaves an unknown value out: an optional field is absent, never
+    null. And a later version may write members that are not known yet.
     """
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
         return False
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        found = super().model_schema(schema)
+        if self.mode == "serialization":
+            found.pop("additionalProperties", None)
+        return found
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         if schema.get("default", ...) is not None:

@@ -1,5 +1,6 @@
 """Workouts over REST: create, read, list, change, delete, the versions of each, and the trainings made from it."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,12 +9,16 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
+from analytics.progression_ladder import NO_LADDER, Ladder, check_way
 from models.errors import NotFound, Unprocessable
+from models.exercises import Catalogue
+from models.progression_rules import HarderRule
 from models.sets import Document
 from models.trainings import TrainingDocument
 from models.workouts import (
     WorkoutCreate,
     WorkoutDocument,
+    WorkoutExerciseBody,
     WorkoutPage,
     WorkoutPlan,
     WorkoutUpdate,
@@ -44,7 +49,7 @@ class WorkoutQuery(BaseModel):
 async def create(call: Call[WorkoutCreate, None]) -> Reply:
     """POST /users/{userId}/workouts."""
     id_ = call.body.id or uuid7()
-    exercises = await call.services.catalogue.resolve(partial(workout_exercises_json, id_, call.body.exercises))
+    exercises = await call.services.catalogue.resolve(partial(_exercises, id_, call.body.exercises))
     written = await _workouts(call).create(
         documents.author(call), id_, call.body, exercises, key=documents.key(call, f"POST {PATH}", call.body)
     )
@@ -75,7 +80,7 @@ async def update(call: Call[WorkoutUpdate, None]) -> Reply:
     id_, body = call.path["id"], call.body
     if body.id is not None and body.id != id_:
         raise Unprocessable("It must be the id of the address.", "/id")
-    exercises = await call.services.catalogue.resolve(partial(workout_exercises_json, id_, body.exercises))
+    exercises = await call.services.catalogue.resolve(partial(_exercises, id_, body.exercises))
     written = await _workouts(call).update(
         documents.author(call),
         id_,
@@ -128,6 +133,16 @@ async def plan(call: Call[WorkoutPlan, None]) -> Reply:
         key=documents.key(call, f"POST {PATH}/{workout_id}/trainings", body),
     )
     return documents.created(call, written, trainings.address(call, written.id, of_user=call.coaching))
+
+
+def _exercises(id_: UUID, exercises: Sequence[WorkoutExerciseBody], catalogue: Catalogue) -> str:
+    """As `workout_exercises_json`; raises `Unprocessable` too, where a rule leads where the catalogue does not."""
+    stored = workout_exercises_json(id_, exercises, catalogue)
+    climbing = [(place, one) for place, one in enumerate(exercises) if isinstance(one.progression, HarderRule)]
+    ladder = Ladder.of(catalogue) if climbing else NO_LADDER
+    for place, exercise in climbing:
+        check_way(exercise.progression, exercise.exercise, ladder, f"/exercises/{place}/progression")
+    return stored
 
 
 def _workouts(call: Call[Any, Any]) -> Workouts:
@@ -229,7 +244,8 @@ ROUTES = (
         summary="Delete a workout",
         description=(
             "Removes it with its exercises and queues a `workout_deleted` event. It answers 404 from then on; its "
-            "versions stay, and so do the trainings that were made from it."
+            "versions stay, and so do the trainings that were made from it, also those that phases have laid. A phase "
+            "that has it in its schedule keeps these, and is refused (`unknown-workout`) once it would make another."
         ),
         tag="Workouts",
         scope="plan",

@@ -38,9 +38,27 @@ WORKOUT: dict[str, Any] = {
     ],
 }
 HOOPER = ("sleep", "fatigue", "stress", "soreness")
-OPENED = "document.getElementById('training').open && !document.querySelector('#training .note')"
+OPENED = "document.getElementById('training').open && document.querySelector('#training .body').ariaBusy === 'false'"
 SENT = "document.querySelector(arguments[0]).textContent.startsWith(arguments[1])"
 PRESS = "[...document.querySelectorAll('#advice button')].find((one) => one.ariaLabel === arguments[0]).click()"
+ENTER = """
+const field = document.getElementById(arguments[0]).elements[arguments[1]];
+field.value = arguments[2];
+field.dispatchEvent(new Event("input", { bubbles: true }));
+"""
+CLICK = """
+const form = document.getElementById(arguments[0]);
+form.querySelector(".result").textContent = "";
+document.body.focus();
+form.querySelector(arguments[1]).click();
+"""
+SEEN = """
+return [...document.querySelectorAll(arguments[0])].filter((one) => !one.checkVisibility() ||
+  one.scrollWidth > one.clientWidth + 1 && one.clientWidth).map((one) => one.textContent);
+"""
+TOLD = """
+document.activeElement.matches(`#${arguments[0]} .result`) && document.activeElement.textContent
+"""
 # Of each training in the calendar its state, as its form says it.
 CALENDAR = """
 return [...document.querySelectorAll("#plan .training")]
@@ -115,10 +133,13 @@ async def test_the_plan_is_shown_and_advice_is_taken_and_given_back(browser: Bro
         await InsightsFold(db, "training_insights").run_due()
         await asyncio.to_thread(open_page, browser, address(client))
         await asyncio.to_thread(plan, browser, await seed.calendar())
+        await asyncio.to_thread(what_is_prescribed, browser, await seed.calendar())
         await asyncio.to_thread(what_comes_next, browser, await seed.ask(f"workouts/{await workout_of(seed)}/next"))
         await asyncio.to_thread(goal, browser, await seed.ask("goals/progress"))
         await take_and_give_back(browser, seed)
         await check_in(browser, seed)
+        await set_a_goal(browser, seed)
+        await plan_a_phase(browser, seed)
         await asyncio.to_thread(assert_for_everybody, browser, "plan", ".body *")
         await asyncio.to_thread(one_training, browser)
         await asyncio.to_thread(nothing_yet, browser)
@@ -162,6 +183,27 @@ def plan(browser: Browser, calendar: dict[str, Any]) -> None:
     ]
 
 
+def what_is_prescribed(browser: Browser, calendar: dict[str, Any]) -> None:
+    """The training that comes next tells its numbers and why; those after it which session they follow from."""
+    coming = [item for item in calendar["items"] if item["state"] in ("planned", "moved")]
+    first, second = coming[0], coming[1]
+    weight = f"{first['prescriptions'][0]['prescription']['weight']:g} kg"
+    assert texts(browser, "#plan .numbers") == [f"Bench press 3 × 8–12 × {weight}", "Dip 2 × 8"]
+    reasons = [one["prescription"]["reason"] for one in first["prescriptions"]]
+    places = [calendar["items"].index(item) for item in (first, second)]
+    browser.run("document.querySelectorAll('#plan .training')[arguments[0]].click()", places[0])
+    browser.until(OPENED)
+    assert texts(browser, "#training .cards > li > .note") == reasons
+    words = f"3 sets of 8 to 12 reps at {weight}"
+    assert any(text.startswith(words) for text in texts(browser, "#training .cards p"))
+    assert "8 to 12 reps at 60 kg" in texts(browser, "#training tbody td"), "the plan holds what was laid"
+    browser.find("#close").click()
+    browser.run("document.querySelectorAll('#plan .training')[arguments[0]].click()", places[1])
+    browser.until(OPENED)
+    assert second["prescriptions_reason"] in texts(browser, "#training .body > p")
+    browser.find("#close").click()
+
+
 def what_comes_next(browser: Browser, report: dict[str, Any]) -> None:
     """The prescription of each exercise, with its reason and the sessions that it is computed from."""
     browser.until("document.querySelectorAll('#next .cards > li').length === arguments[0]", len(report["items"]))
@@ -179,9 +221,10 @@ def goal(browser: Browser, report: dict[str, Any]) -> None:
     (progress,) = report["items"]
     forecast = progress["forecast"]
     shown = " ".join(texts(browser, "#goals .card"))
-    for words in (progress["goal"]["name"], progress["reason"], progress["forecast_reason"]):
+    for words in (progress["goal"]["name"], progress["reason"], progress["forecast_reason"], "due in 30 days"):
         assert words in shown
-    assert browser.run("return document.querySelector('#goals progress').value") == int(100 * progress["share"] + 0.5)
+    assert "of Barbell bench press: 120 kg" in shown, "movements are called by their names"
+    assert browser.run("return document.querySelector('#goals progress').value") == int(100 * progress["share"])
     browser.until("document.querySelector('#forecast .chart').data")
     traces = {trace["name"]: trace for trace in browser.run("return document.querySelector('#forecast .chart').data")}
     assert set(traces) == {"Values", "Target", "Line", "80 % interval"}
@@ -272,6 +315,82 @@ def say(browser: Browser, values: dict[str, str]) -> None:
     browser.until("['readiness', 'advice'].every((id) => document.getElementById(id).ariaBusy === 'false')")
 
 
+async def set_a_goal(browser: Browser, seed: Seed) -> None:
+    """A goal is set, changed and deleted where goals are; what is wrong with it is said."""
+    await asyncio.to_thread(fill, browser, "goal-form", {"name": "Ten dips", "movement": "dIp", "target": "10.5"})
+    await asyncio.to_thread(browser.choose, "#goal-metric", "reps")
+    assert "Value to reach: " in await asyncio.to_thread(submitted, browser, "goal-form")
+    (refused,) = await asyncio.to_thread(browser.errors)
+    assert "422" in refused
+    await asyncio.to_thread(fill, browser, "goal-form", {"target": "10", "due": seed.day(20)})
+    assert (await asyncio.to_thread(submitted, browser, "goal-form")).startswith("Saved: Ten dips, by ")
+    (made,) = (one for one in (await seed.ask("goals"))["items"] if one["name"] == "Ten dips")
+    told = {"metric": "reps", "movement": "dip", "target": 10, "start_day": seed.day(0), "due": seed.day(20)}
+    assert {name: made[name] for name in told} == told
+    first = "document.querySelector('#goals .card strong')?.textContent === 'Ten dips'"
+    await asyncio.to_thread(browser.until, first)  # what is due next
+    await asyncio.to_thread(browser.run, "document.querySelector('#goals .card > button').click()")
+    await asyncio.to_thread(fill, browser, "goal-form", {"target": "12"})
+    await asyncio.to_thread(submitted, browser, "goal-form")
+    changed = await seed.ask(f"goals/{made['id']}")
+    assert (changed["target"], changed["movement"], changed["version"]) == (12, "dip", 2)
+    await asyncio.to_thread(
+        browser.until, "document.querySelector('#goals .card').textContent.includes('12 reps to reach')"
+    )
+    await asyncio.to_thread(browser.run, "document.querySelector('#goals .card > button').click()")
+    assert (await asyncio.to_thread(submitted, browser, "goal-form", "#goal-delete")) == "Deleted: Ten dips."
+    assert [one["name"] for one in (await seed.ask("goals"))["items"]] == [f"Press 120 {EVIL}"]
+    await asyncio.to_thread(browser.until, "document.querySelectorAll('#goals .card').length === 1")
+
+
+async def plan_a_phase(browser: Browser, seed: Seed) -> None:
+    """A phase is laid, moved and deleted, each after it was seen what that does; until then nothing is written."""
+    before = await seed.calendar()
+    days = {"name": "Extra", "first": seed.day(2), "last": seed.day(8), "timezone": "UTC"}
+    await asyncio.to_thread(fill, browser, "phase", days)
+    await asyncio.to_thread(browser.run, "document.querySelector('#slots select').selectedIndex = 1")
+    told = await asyncio.to_thread(submitted, browser, "phase")
+    assert told == "Saving it would do this: 1 training made. Nothing is written yet."
+    await asyncio.to_thread(fill, browser, "phase", {"last": seed.day(15)})
+    stale = await asyncio.to_thread(browser.run, "return document.getElementById('phase-do').disabled")
+    assert stale, "something else was entered since"
+    assert "2 trainings made" in await asyncio.to_thread(submitted, browser, "phase")
+    assert await seed.calendar() == before
+    await asyncio.to_thread(browser.picture, "plan-phase-1280-light")
+    assert await asyncio.to_thread(submitted, browser, "phase", "#phase-do") == "Saved: 2 trainings made."
+    (made,) = (one for one in (await seed.ask("phases"))["items"] if one["name"] == "Extra")
+    assert (len(made["trainings"]), made["schedule"][0]["weekday"], made["kind"]) == (2, 1, "mesocycle")
+    await asyncio.to_thread(
+        browser.until, "[...document.querySelectorAll('#plan .band')].some((one) => one.textContent === 'Extra')"
+    )
+    await asyncio.to_thread(browser.choose, "#phase-which", made["id"])
+    await asyncio.to_thread(fill, browser, "phase", {"first": seed.day(3), "last": seed.day(16)})
+    await asyncio.to_thread(submitted, browser, "phase")
+    await asyncio.to_thread(submitted, browser, "phase", "#phase-do")
+    assert (await seed.ask(f"phases/{made['id']}"))["first"] == seed.day(3)
+    await asyncio.to_thread(browser.choose, "#phase-which", made["id"])
+    assert "deleted" in await asyncio.to_thread(submitted, browser, "phase", "#phase-delete")
+    assert (await asyncio.to_thread(submitted, browser, "phase", "#phase-do")).startswith("Deleted: ")
+    assert await seed.calendar() == before
+    await asyncio.to_thread(
+        browser.until, "document.querySelectorAll('#plan .training').length === arguments[0]", len(before["items"])
+    )
+
+
+def fill(browser: Browser, form: str, entered: dict[str, str]) -> None:
+    """Enter it into the form, which is open then."""
+    browser.run("document.getElementById(arguments[0]).closest('details').open = true", form)
+    for name, value in entered.items():
+        browser.run(ENTER, form, name, value)
+
+
+def submitted(browser: Browser, form: str, button: str = "[type=submit]") -> str:
+    """Press a button of the form; what it says then, which is where one is."""
+    browser.run(CLICK, form, button)
+    browser.until(TOLD, form)
+    return str(browser.run("return document.activeElement.textContent"))
+
+
 def ready(browser: Browser, items: list[Any]) -> None:
     today = items[-1]
     browser.until("document.getElementById('readiness-summary').textContent.endsWith(arguments[0])", today["reason"])
@@ -289,6 +408,7 @@ def ready(browser: Browser, items: list[Any]) -> None:
 def one_training(browser: Browser) -> None:
     """A training opens by the keyboard, tells its targets, and goes by Escape to where one was."""
     browser.look(390, "dark")
+    assert browser.run(SEEN, "#plan .training .title, #plan .band") == [], "on narrow screens all has its words"
     browser.run("document.querySelector('#plan .training.planned').focus()")
     browser.press(Keys.ENTER)
     browser.until(OPENED)
@@ -296,6 +416,8 @@ def one_training(browser: Browser) -> None:
     assert "3" in texts(browser, "#training tbody th")
     assert "8 to 12 reps at 60 kg" in texts(browser, "#training tbody td")
     browser.picture("plan-training-390-dark")
+    end = browser.run("return document.getElementById('close').getBoundingClientRect().bottom")
+    assert end <= browser.run("return innerHeight"), "who opened it can close it"
     assert browser.faint() == []
     assert browser.run("return document.documentElement.scrollWidth") == 390
     browser.press(Keys.ESCAPE)

@@ -9,9 +9,11 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from models.advice import AcceptedAdvice, AcceptedPage, AdviceReport
+import web.metrics
+from models.advice import AcceptedAdvice
+from models.advice_reports import AcceptedPage, AdviceReport
 from models.errors import AdviceGone
-from storage.advice import AcceptedAdvices, Accepting
+from storage.advice_accepted import AcceptedAdvices, Accepting
 from storage.database import Cursor, Database
 from storage.plans import read_planned
 from storage.training_writes import Author
@@ -22,6 +24,7 @@ from web.api import ROUTES
 
 DAY = dt.date(2026, 1, 12)  # a Monday
 USERS = "/api/v1/training/users"
+TOPIC = "readiness_events"
 PULL = {
     "name": "Pull-up",
     "exercise": "pull-up",
@@ -56,6 +59,11 @@ class Asker(User):
         found: dict[str, Any] = await self.do("GET", f"/advice?day={day}")
         AdviceReport.model_validate_json(orjson.dumps(found), strict=True, extra="forbid")
         return found
+
+    async def log(self, planned: dict[str, Any], **fields: Any) -> None:
+        """PUT the planned training with other fields."""
+        answer = await self.ask("PUT", f"/{planned['id']}", planned | fields)
+        assert answer.status == 200, await answer.text()
 
     async def accept(self, id_: str, *, status: int = 201, key: str | None = None, day: dt.date = DAY) -> Any:
         """The answer to accepting it."""
@@ -169,7 +177,7 @@ async def test_what_is_accepted_changes_the_plan_and_is_undone_as_before(user: A
         "SELECT topic, event_type, version, payload FROM outbox WHERE aggregate_id = %s ORDER BY version",
         [UUID(advice["id"])],
     )
-    assert [row[:3] for row in log] == [("phase_events", "advice_accepted", 1), ("phase_events", "advice_undone", 2)]
+    assert [row[:3] for row in log] == [(TOPIC, "advice_accepted", 1), (TOPIC, "advice_undone", 2)]
     assert orjson.loads(log[1][3])["payload"]["changes"] == undone["changes"]
 
     (again,) = await user.advice()
@@ -200,6 +208,40 @@ async def test_accepting_and_undoing_are_idempotent_by_themselves_and_by_key(use
     await user.undo(str(uuid4()), status=404)
 
 
+async def test_accepted_advice_of_a_kind_of_a_later_version_stops_no_other(user: Asker, db: Database) -> None:
+    await progressing(user)
+    (advice,) = await user.advice()
+    await user.accept(advice["id"])
+    await db.execute("UPDATE advice SET content = jsonb_set(content::jsonb, '{kind}', '\"stretch\"')")
+    report = await user.do("GET", f"/advice?day={DAY}")
+    assert [one["kind"] for one in report["accepted"]] == ["stretch"]  # as it was stored
+
+
+async def test_an_id_belongs_to_its_day(user: Asker) -> None:
+    await progressing(user)
+    (advice,) = await user.advice()
+    other = DAY + dt.timedelta(1)
+    refused = await user.accept(advice["id"], status=409, day=other)
+    assert refused["type"] == "/problems#advice-gone"
+    assert f"advised for {other} has this id: it is of another day" in refused["detail"]
+    accepted = await user.accept(advice["id"])
+    refused = await user.accept(advice["id"], status=422, day=other)
+    (fault,) = refused["errors"]
+    assert fault["parameter"] == "day"
+    assert fault["message"].startswith(f"must be {DAY}")
+    assert await user.accept(advice["id"], status=200) == accepted
+
+
+async def test_advice_waits_for_what_was_logged(user: Asker, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.metrics, "PAUSES", ())
+    (training,) = await progressing(user)
+    address = f"/advice?day={DAY}&at_least={training['id']}:1"
+    assert (await user.do("GET", address))["stale"] is True
+    await settle(db)
+    assert (await user.do("GET", address))["stale"] is False
+    assert "stale" not in await user.report()
+
+
 async def test_a_plan_that_was_changed_since_is_not_undone(user: Asker) -> None:
     workout = await user.workout(PULL)
     plans = [await user.plan(workout, days) for days in (0, 2, 4)]
@@ -216,7 +258,10 @@ async def test_a_plan_that_was_changed_since_is_not_undone(user: Asker) -> None:
     assert answer.status == 200
     refused = await user.undo(advice["id"], status=409)
     assert refused["type"] == "/problems#plan-changed"
-    assert plans[0]["id"] in refused["detail"]
+    assert refused["detail"].startswith(
+        "Nothing is left to undo: no training is as the advice left it. The training “Pull”"
+    )
+    assert f"of Tuesday, 13 January 2026 ({plans[0]['id']}): It was changed on " in refused["detail"]
     assert (await user.training(moved["id"]))["version"] == 3
     assert (await user.do("GET", "/advice/accepted"))["items"][0]["undone"] is False
 
@@ -246,11 +291,113 @@ async def test_a_deload_halves_the_week_once_and_stands_outside_progression(user
     await user.perform(light, reps=3)
     walk = (await user.do("GET", f"/workouts/{workouts[0]}/progression"))["items"][0]
     assert [session["met"] for session in walk["sessions"]] == [False, False, None]
-    assert "(a lighter session)" in walk["sessions"][-1]["reason"]
+    assert walk["sessions"][-1]["reason"].startswith("It was made a lighter session, which stands outside of ")
     assert "advice" not in orjson.dumps(walk).decode()  # coaches read it, and no coach reads advice
-    refused = await user.undo(deload["id"], status=409)
-    assert plans[0]["id"] in refused["detail"]  # it was done: nothing is undone, of the other one neither
-    assert (await user.assert_told(plans[2]["id"]))["version"] == 2
+
+    # Undoing puts back what was not done, and says of the other one why it stays, and that it is a lighter one still.
+    done = await user.training(plans[0]["id"])
+    undone = await user.undo(deload["id"])
+    AcceptedAdvice.model_validate_json(orjson.dumps(undone), strict=True, extra="forbid")
+    stays, back = undone["changes"]
+    assert stays == deload["changes"][0] | {
+        "version": 1,
+        "version_after": 2,
+        "stays": "It was done on Tuesday, 13 January 2026.",
+    }
+    assert back == deload["changes"][1] | {"version": 1, "version_after": 2, "version_restored": 3}
+    assert await user.assert_told(plans[0]["id"]) == done
+    whole = await user.assert_told(plans[2]["id"])
+    assert orjson.dumps(_said(whole)) == orjson.dumps(_said(plans[2]))
+    assert await user.undo(deload["id"]) == undone
+    walk = (await user.do("GET", f"/workouts/{workouts[0]}/progression"))["items"][0]
+    assert [session["met"] for session in walk["sessions"]] == [False, False, None]
+
+
+async def test_what_undoing_leaves_light_is_light_to_advice_too(user: Asker) -> None:
+    workouts = [await user.workout(PULL | {"sets": 5}, name=f"Pull {n}") for n in range(2)]
+    for days in (-9, -6):
+        for workout in workouts:
+            await user.perform(await user.plan(workout, days), reps=3)
+    stays, back = [await user.plan(workout, days) for workout, days in zip(workouts, (1, 3), strict=True)]
+    deload, *_ = await user.advice()
+    await user.accept(deload["id"])
+    await user.log(await user.training(stays["id"]), notes="with a friend")
+    await user.undo(deload["id"])
+    anew, *others = await user.advice()
+    assert (anew["kind"], others) == ("deload", [])
+    assert [change["training_id"] for change in anew["changes"]] == [back["id"]], "what is halved is not halved again"
+    assert (await user.do("GET", f"/workouts/{workouts[0]}/next?day=2026-01-13"))["lighter"] is True
+
+
+@pytest.mark.parametrize(
+    ("became", "why"),
+    [
+        ("done", "It was done on Wednesday, 14 January 2026."),
+        ("begun", "It was begun."),
+        ("skipped", "It was skipped on Monday, 12 January 2026."),
+        ("deleted", "It was deleted on "),
+    ],
+)
+async def test_undoing_what_was_done_since_says_why_it_is_too_late(user: Asker, became: str, why: str) -> None:
+    (planned,) = await progressing(user)
+    (advice,) = await user.advice()
+    await user.accept(advice["id"])
+    changed = await user.training(planned["id"])
+    if became == "done":
+        await user.perform(changed, reps=8, weight=5)
+    elif became == "begun":
+        assert await user.begin(changed) == 200
+    elif became == "skipped":
+        await user.log(changed, skipped_at="2026-01-12T08:00:00Z")
+    else:
+        assert (await user.ask("DELETE", f"/{planned['id']}")).status == 204
+    refused = await user.undo(advice["id"], status=409)
+    assert refused["type"] == "/problems#plan-changed"
+    assert why.rstrip(".") in refused["detail"]
+    assert (await user.do("GET", "/advice/accepted"))["items"][0]["version"] == 1
+
+
+async def test_later_advice_on_the_same_training_is_undone_first(user: Asker) -> None:
+    workout = await user.workout(PULL, PULL | {"name": "Chin-up", "exercise": "chin-up"})
+    await user.perform(await user.plan(workout, -3), reps=8)
+    planned = await user.plan(workout, 2)
+    first, second = await user.advice()
+    for each in (first, second):
+        await user.accept(each["id"])
+    assert (await user.training(planned["id"]))["version"] == 3
+    refused = await user.undo(first["id"], status=409)
+    assert refused["detail"].startswith(f"Undo the advice {second['id']} (“{second['title']}”) first")
+    for each in (second, first):
+        (change,) = (await user.undo(each["id"]))["changes"]
+        assert "stays" not in change
+    before = await user.assert_told(planned["id"])
+    assert orjson.dumps(_said(before)) == orjson.dumps(_said(planned))
+    assert before["version"] == 5
+
+    # Of advice that was undone since nothing is to be undone; and what the athlete changed is no advice's.
+    first, second = await user.advice()
+    for each in (first, second):
+        await user.accept(each["id"])
+    await user.log(await user.training(planned["id"]), notes="my own")
+    refused = await user.undo(first["id"], status=409)
+    assert "It was changed on " in refused["detail"]
+
+
+async def test_what_was_accepted_covers_its_week_and_is_known_before_it(user: Asker) -> None:
+    workouts = [await user.workout(PULL | {"sets": 5}, name=f"Pull {n}") for n in range(2)]
+    for days in (-9, -6):
+        for workout in workouts:
+            await user.perform(await user.plan(workout, days), reps=3)
+    for place, workout in enumerate(workouts):
+        await user.plan(workout, 3 + place)
+    deload = next(one for one in await user.advice() if one["kind"] == "deload")
+    accepted = await user.accept(deload["id"])
+    for days, covers in ((-1, False), (0, True), (6, True), (7, False)):
+        report = await user.report(DAY + dt.timedelta(days))
+        assert report["accepted"] == ([accepted] if covers else [])
+        assert "deload" not in [one["kind"] for one in report["advice"]]
+    await user.undo(deload["id"])
+    assert (await user.report())["accepted"] == []
 
 
 async def test_balance_and_preferences_come_from_what_was_done(user: Asker, db: Database) -> None:
@@ -285,7 +432,8 @@ async def test_balance_and_preferences_come_from_what_was_done(user: Asker, db: 
     AcceptedPage.model_validate_json(orjson.dumps(page), strict=True, extra="forbid")
     rest = await user.do("GET", f"/advice/accepted?limit=1&cursor={page['next_cursor']}")
     assert [one["kind"] for one in (*page["items"], *rest["items"])] == ["prefer", "balance"]
-    await user.undo(report["advice"][0]["id"], status=409)  # what was accepted last is undone first
+    refused = await user.undo(report["advice"][0]["id"], status=409)
+    assert report["advice"][1]["id"] in refused["detail"]  # what was accepted last is undone first
     for one in reversed(report["advice"]):
         await user.undo(one["id"])
     before = await user.assert_told(ahead["id"])
@@ -336,17 +484,17 @@ async def test_a_training_that_is_begun_after_it_was_read_is_read_anew(user: Ask
     id_ = uuid4()
     looked = []
 
-    async def decide(cursor: Cursor) -> Accepting | None:
-        found = await read_planned(cursor, user.user_id)
+    async def decide(cursor: Cursor) -> Accepting:
+        found = await read_planned(cursor, user.user_id, [UUID(planned["id"])])
         looked.append(len(found))
         if not found:
-            return None
+            raise AdviceGone
         assert await user.begin(planned) == 200
         content = orjson.dumps({"day": str(DAY), "undone": False, "changes": []}).decode()
         return Accepting(content, DAY, [(found[0], found[0].fields)])
 
     with pytest.raises(AdviceGone):
-        await AcceptedAdvices(db, "phase_events", "training_events").accept(Author(user.user_id, "user"), id_, decide)
+        await AcceptedAdvices(db, TOPIC, "training_events").accept(Author(user.user_id, "user"), id_, decide)
     assert looked == [1, 0]
     assert (await user.assert_told(planned["id"]))["status"] == "IN_PROGRESS"
     assert (await user.do("GET", "/advice/accepted"))["items"] == []
@@ -361,7 +509,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_plan(user: Asker,
         before = db.statements
         assert len(await user.advice()) == 2 * (len(counts) + 1)
         counts.append(db.statements - before)
-    assert counts == [4, 4, 4]
+    assert counts == [3, 3, 3]
 
 
 async def test_only_the_athlete_has_advice_and_days_are_checked(user: Asker) -> None:
@@ -380,3 +528,18 @@ async def test_only_the_athlete_has_advice_and_days_are_checked(user: Asker) -> 
     await user.do("GET", "/advice/accepted?cursor=nowhere", status=422)
     assert (await user.do("GET", "/advice"))["day"] >= str(DAY)
     assert (await user.training(planned["id"]))["version"] == 1
+
+
+async def test_who_follows_a_rule_to_a_harder_movement_skips_and_replaces_nothing(user: Asker) -> None:
+    rule = {"kind": "harder", "sessions": 1}
+    workout = await user.workout({"name": "Push-up", "exercise": "push-up", "sets": 2, "reps": 8, "progression": rule})
+    for days in range(-7, 0):
+        planned = await user.plan(workout, days)
+        following = await user.do("GET", f"/workouts/{workout}/next?day={planned['day']}")
+        await user.perform(planned | {"exercises": following["exercises"]}, reps=8 if days == -7 else 5, weight=0)
+    assert following["exercises"][0]["exercise"] != "push-up"
+    await user.plan(workout, 2)
+    report = await user.report()
+    assert report["preferences"]["skipped"] == []
+    assert [one["kind"] for one in report["advice"]] == ["hold"]
+    assert report["advice"][0]["changes"][0]["exercises"][0]["before"]["exercise"] == "push-up"

@@ -20,7 +20,7 @@ from psycopg2.errors import InsufficientPrivilege
 import cli
 import settings
 from models.errors import ArchiveUnavailable, Conflict
-from storage import archive_files, archiving
+from storage import archive_files, archives, archiving
 from storage.archives import adopt, erase, sweep
 from storage.database import Cursor, Database
 from tests.support.archives import TODAY, World, world
@@ -146,6 +146,14 @@ async def test_an_erasure_that_ends_at_any_step_is_done_by_the_next(
         assert len(files) == 3
         assert not any(str(user_id).encode() in file for file in files)
     assert step > 15
+
+
+async def test_an_erasure_loads_nothing_large_where_nothing_is_archived(
+    past: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "files_module", Mock(side_effect=AssertionError("pyarrow is 60 MB")))
+    assert await erase(past.database, past.folder, uuid4()) == 0
+    assert past.folder.exists()
 
 
 async def test_an_erasure_tells_why_a_file_cannot_be_written_anew(past: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,6 +161,19 @@ async def test_put_makes_changes_and_brings_back_and_leaves_alone_what_says_so_a
     assert await db.all("SELECT key, event_id IS NOT NULL FROM idempotency_keys") == [("k", True)]
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "updated" in kind.events], ids=lambda kind: kind.noun)
+async def test_an_update_that_says_what_is_there_writes_nothing(db: Database, kind: Kind) -> None:
+    keeper, id_ = Keeper(db, kind), uuid4()
+    made = await keeper.create(id_)
+    for if_match, key_ in ((None, None), ([1], None), (None, key()), ([1, 7], key())):
+        same = await keeper.update(id_, if_match, key=key_)
+        assert (same.version, same.created, same.replayed, same.document) == (1, False, False, made.document)
+    with pytest.raises(PreconditionFailed):
+        await keeper.update(id_, [2])
+    assert len(await keeper.events(id_)) == 1
+    assert await db.one("SELECT count(*) FROM idempotency_keys") == (0,)
+
+
 async def test_a_key_is_answered_once_and_then_replayed(keeper: Keeper) -> None:
     id_, other = uuid4(), uuid4()
     first = [await keeper.create(id_ if turn == 0 else other, key=key()) for turn in range(2)]
@@ -362,7 +375,7 @@ class Model:
                 return NotFound
             if step.if_match is not None and self.version not in step.if_match:
                 return PreconditionFailed
-            if step.what == "put" and not self.deleted and self.says == step.says:
+            if step.what != "delete" and not self.deleted and self.says == step.says:
                 return self.version
         return self.version + 1
 

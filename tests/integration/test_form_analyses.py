@@ -1,6 +1,7 @@
 """Form analyses over REST, on a real PostgreSQL; and the sample client, run as its reader would."""
 
 import asyncio
+import datetime as dt
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -117,13 +118,14 @@ async def test_what_is_wrong_is_named(db: Database, user: User, person: Person) 
     for changed, pointer in (
         ({"video_id": "v-2"}, "/video_id"),
         ({"scores": [], "remarks": []}, ""),
-        ({"scores": [score, score]}, ""),
+        ({"scores": [score, score]}, "/scores/1/name"),
         ({"scores": [score | {"value": 1.1}]}, "/scores/0/value"),
         ({"scores": [score] * 51}, "/scores"),
         ({"remarks": [remark | {"severity": "fatal"}]}, "/remarks/0/severity"),
         ({"remarks": [remark | {"text": ""}]}, "/remarks/0/text"),
         ({"remarks": [remark | {"at_seconds": -1}]}, "/remarks/0/at_seconds"),
         ({"analysed_at": "2026-01-05"}, "/analysed_at"),
+        ({"analysed_at": f"{dt.datetime.now(dt.UTC) + dt.timedelta(hours=25):%Y-%m-%dT%H:%M:%SZ}"}, "/analysed_at"),
         ({"analyser": {"name": "vision"}}, "/analyser/version"),
         ({"training_id": str(uuid4())}, "/training_id"),
     ):

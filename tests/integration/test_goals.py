@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 import web.metrics
 from analytics import goals as rules
-from models.goals import GoalDocument, GoalPage, GoalProgressReport, GoalsProgressReport
+from models.goal_reports import GoalProgressReport, GoalsProgressReport
+from models.goals import GoalDocument, GoalPage
 from storage.database import Database
 from storage.exercises import read_catalogue
 from tests.support.athletes import Athlete
@@ -22,9 +23,9 @@ from tests.support.coaches import Person
 from tests.support.names import Namer
 from tests.support.reports import settle
 from tests.support.web import Client, make_settings, serve
-from web import advice_inputs, goals, memberships
+from web import advice_inputs, goals, memberships, phases
 
-ROUTES = (*goals.ROUTES, *memberships.ROUTES)
+ROUTES = (*goals.ROUTES, *phases.ROUTES, *memberships.ROUTES)
 BODY: dict[str, Any] = {
     "name": "Squat",
     "metric": "weight_kg",
@@ -112,6 +113,44 @@ async def test_an_id_is_a_goal_for_ever(person: Person) -> None:
     assert (await person.ask("POST", path, body | {"target": 1})).status == 409
 
 
+async def test_a_goal_of_a_metric_of_a_later_version_is_read_and_its_progress_left_out(
+    db: Database, person: Person
+) -> None:
+    path = person.address("/goals")
+    known, later = [await person.told("POST", path, BODY) for _ in range(2)]
+    change = "UPDATE goals SET content = jsonb_set(content::jsonb, '{metric}', '\"pace\"') WHERE id = %s"
+    await db.execute(change, [later["id"]])
+    assert (await person.told("GET", f"{path}/{later['id']}"))["metric"] == "pace"
+    report = await told(person, f"{path}/progress", GoalsProgressReport)
+    assert [one["goal"]["id"] for one in report["items"]] == [known["id"]]
+    refused = await person.ask("GET", f"{path}/{later['id']}/progress")
+    assert (refused.status, "later version" in (await refused.json())["detail"]) == (404, True)
+
+
+async def test_a_goal_that_is_said_again_stays_as_it_is(db: Database, person: Person) -> None:
+    made = await person.told("POST", person.address("/goals"), BODY)
+    address = person.address(f"/goals/{made['id']}")
+    for body in (BODY, made):
+        again = await person.ask("PUT", address, body, **{"If-Match": '"1"'})
+        assert (again.status, again.headers["ETag"], await again.json()) == (200, '"1"', made)
+    assert (await person.ask("PUT", address, BODY, **{"If-Match": '"2"'})).status == 412
+    assert await db.one("SELECT count(*) FROM outbox") == (1,)
+
+
+async def test_a_phase_whose_goal_is_deleted_stays_as_it_is(person: Person) -> None:
+    made = await person.told("POST", person.address("/goals"), BODY)
+    body = {"name": "Base", "kind": "mesocycle", "first": "2026-01-05", "last": "2026-01-11", "timezone": "UTC"}
+    body |= {"schedule": [], "goal_id": made["id"]}
+    phase = await person.told("POST", person.address("/phases"), body)
+    assert (await person.ask("DELETE", person.address(f"/goals/{made['id']}"))).status == 204
+    address = person.address(f"/phases/{phase['id']}")
+    assert await person.told("GET", address) == phase
+    changed = await person.told("PUT", address, phase | {"name": "Strength"})
+    assert (changed["name"], changed["goal_id"]) == ("Strength", made["id"])
+    other = await person.ask("POST", person.address("/phases"), body)
+    assert (other.status, (await other.json())["errors"][0]["pointer"]) == (422, "/goal_id")
+
+
 async def test_the_list_is_paged(person: Person) -> None:
     path = person.address("/goals")
     for number in range(3):
@@ -127,9 +166,12 @@ async def test_the_list_is_paged(person: Person) -> None:
 async def test_what_is_wrong_is_named(db: Database, person: Person) -> None:
     for changed, pointer in (
         ({"movement": "no-such"}, "/movement"),
-        ({"movement": None}, ""),
+        ({"movement": "l-sit", "metric": "reps"}, "/metric"),
+        ({"movement": None}, "/movement"),
         ({"target": "140"}, "/target"),
-        ({"due": "2026-01-05"}, ""),
+        ({"metric": "weekly_trainings", "movement": None, "target": 200}, "/target"),
+        ({"metric": "e1rm_kg", "movement": "barbell-bench-press", "target": -5}, "/target"),
+        ({"due": "2026-01-05"}, "/due"),
         ({"luck": 1}, "/luck"),
     ):
         said = {name: value for name, value in (BODY | changed).items() if value is not None}
@@ -194,8 +236,14 @@ async def test_a_weight_from_before_since_and_at_the_target(db: Database, athlet
     reached = await progress(person, target=120)
     assert (reached["state"], reached["achieved_on"], reached["forecast"]) == ("achieved", "2026-01-12", None)
     assert reached["evidence"]["achieved"]["training_id"] == str(best)
+    assert (reached["share"], reached["share_reason"]) == (1, None)
     earlier = await progress(person, "2026-01-11", target=120)
-    assert (earlier["achieved_on"], earlier["best_value"]) == (None, None)
+    assert (earlier["achieved_on"], earlier["best_value"], earlier["share"]) == (None, None, None)
+    assert earlier["share_reason"] == "There is no value since Monday, 5 January 2026."
+    assert (await progress(person, metric="hold_seconds"))["reason"] == (
+        "Since Sunday, 9 November 2025 it was trained on 3 days, and no set of it that counts was held, with its "
+        "seconds and no repetition."
+    )
 
     await athlete.update(best, date="2026-01-12T12:00:00Z", exercises=[squat(weight=115)])
     await settle(db)
@@ -210,9 +258,9 @@ async def test_what_may_take_seconds_is_computed_beside_the_loop(
 ) -> None:
     compute, threads = rules.progress, []
 
-    def recorded(*arguments: Any) -> rules.Progress:
+    def recorded(*arguments: Any, **named: Any) -> rules.Progress:
         threads.append(threading.get_ident())
-        return compute(*arguments)
+        return compute(*arguments, **named)
 
     monkeypatch.setattr(rules, "progress", recorded)
     await progress(person)
@@ -269,6 +317,25 @@ async def test_help_is_no_weight(db: Database, athlete: Athlete, person: Person)
     assert (await progress(person, **called, metric="reps", target=8))["achieved_on"] is None
     assert (await progress(person, **own, target=-20))["achieved_on"] == "2026-01-12"
     assert (await progress(person, **own, metric="reps", target=8))["achieved_on"] is None
+
+
+async def test_an_estimate_that_wants_a_body_mass_says_so(db: Database, athlete: Athlete, person: Person) -> None:
+    aim = {"metric": "e1rm_kg", "movement": "pull-up", "target": 20}
+    pull = {"name": "Pull-up", "exercise": "pull-up"}
+    trained = "Since Sunday, 9 November 2025 it was trained on"
+    lacks = "and no set of it that counts has 1 to 12 repetitions with a load."
+    await do(athlete, "2026-01-12", pull | {"sets": [{"weight": 10, "reps": 13}]})
+    await settle(db)
+    assert (await progress(person, **aim))["reason"] == f"{trained} a day, {lacks}"
+    await do(athlete, "2026-01-13", pull | {"sets": [{"weight": 10, "reps": 12}, {"weight": 5, "reps": 13}]})
+    await settle(db)
+    assert (await progress(person, **aim))["reason"] == (
+        f"{trained} 2 days, without a body mass: its e1RM has the body's part of the load in it. Log your body mass "
+        "with the training."
+    )
+    await do(athlete, "2026-01-14", pull | {"sets": [{"weight": 10, "reps": 5}]}, bodyweight_kg=80)
+    await settle(db)
+    assert (await progress(person, **aim))["best_value"] > 10
 
 
 async def test_days_are_the_athletes(db: Database, athlete: Athlete, person: Person) -> None:
@@ -355,7 +422,7 @@ async def test_it_says_how_fresh_it_is(
     place = person.address(f"/goals/{made['id']}/progress?at_least={done}:1")
     behind = await told(person, place, GoalProgressReport)
     assert (behind["stale"], behind["progress"]["achieved_on"]) == (True, None)
-    assert behind["method"]["version"] == 1
+    assert behind["method"]["version"] == rules.METHOD_VERSION
     await settle(db)
     now = await told(person, place, GoalProgressReport)
     assert (now["stale"], now["progress"]["achieved_on"]) == (False, "2026-01-12")

@@ -120,8 +120,8 @@ async def stock(world: World) -> None:
     made = await ask("POST", "workouts", {"name": world.secret(ada.user_id), "exercises": [exercise | linear]})
     named = {"workout_id": made.document["id"], "workout_version": 1}
     sets = [{"reps": 5, "weight": 100, "video_id": world.secret(ada.user_id)}]
-    await ask("POST", "sessions", {"date": "2025-01-12T12:00:00Z", **named, "exercises": [exercise | {"sets": sets}]})
-    await ask("POST", "workouts/{id}/trainings", {"date": "2025-01-14T12:00:00Z"}, id=made.document["id"])
+    await ask("POST", "sessions", {"date": "2025-01-23T12:00:00Z", **named, "exercises": [exercise | {"sets": sets}]})
+    await ask("POST", "workouts/{id}/trainings", {"date": "2025-01-25T12:00:00Z"}, id=made.document["id"])
     await ask("GET", "advice")
     for path in ("own-exercises", "imports", "phases", "goals"):
         await world.do("ada", request(world, ada, ROUTES["POST", f"{OF_USER}/{path}"]))

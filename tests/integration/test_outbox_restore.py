@@ -1,6 +1,6 @@
 """A database that went back behind the topic: what was published has happened, and comes back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,10 +10,11 @@ import orjson
 import pytest
 
 from agents.volume import VolumeFold
+from models.outbox import Found
 from models.phases import PlanAction
 from models.trainings import TrainingUpdate, exercises_json
 from storage.database import Database
-from storage.documents import KINDS, Kind
+from storage.documents import GOALS, KINDS, Kind
 from storage.exercises import read_catalogue
 from storage.trainings import Author, Trainings
 from tests.support.athletes import TOPIC
@@ -590,6 +591,80 @@ async def test_names_that_came_back_mean_what_their_exercises_own_name_means_by_
     assert await meant(namer) == await told(namer)
     catalogue = dict.fromkeys(("row", "b", "c"), ("dip", 1))
     assert await meant(namer) == {"first": ("first", 1), "plank": ("four", 1), "a": ("four", 1), **catalogue}
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["nothing was on it", "of a release without it"])
+async def test_what_stands_on_a_topic_that_the_backup_has_no_event_of_comes_back(
+    places: Places, databases: Databases, older: bool
+) -> None:
+    made = uuid4()
+    before = await places.at(databases.create())
+    await before.create(uuid4())
+    await before.relay.relay.drain()
+    backup = await places.copy(before)
+
+    lost = await places.at(before.name)
+    await Keeper(lost.database, GOALS, USER).create(made)
+    await lost.relay.relay.drain()
+    rows = await kept_rows(lost.database, GOALS)
+
+    now = await places.at(backup)
+    if older:
+        await now.database.execute("UPDATE outbox_cursor SET topics = topics - %s", [PHASE_EVENTS])
+    await now.relay.relay.drain()
+    assert rows.keys() == {made}
+    assert await kept_rows(now.database, GOALS) == rows
+    assert now.relay.relay.state.adopted == 1
+    await now.relay.relay.drain()
+    assert compare(read_log(now.owner, PHASE_EVENTS), places.phases.records).violations == ()
+
+
+@pytest.mark.parametrize("of", ["before this log's", "before and since", "another make"])
+@pytest.mark.parametrize("look", [1_000_000, 1])
+async def test_what_stands_on_anothers_topic_that_is_new_to_this_log_is_never_taken_for_its_own(
+    places: Places, databases: Databases, look: int, of: str
+) -> None:
+    """As where a cluster is shared, and a release brings a topic whose name was not changed as the others' were."""
+    ours = await places.at(databases.create())
+    for _ in range(3):
+        await ours.create(uuid4())
+    await ours.relay.relay.drain()
+    await ours.close()
+
+    others = await places.at(databases.create())
+    goals = Keeper(others.database, GOALS)
+    for _ in range(2 if of == "before this log's" else 5):
+        await goals.create(uuid4())
+    await others.relay.relay.drain()
+    await others.close()
+    if of == "another make":
+        for partition in places.phases.partitions:
+            partition[:] = [replace(record, headers=()) for record in partition]
+    stood = len(places.phases.records)
+
+    now = await places.at(ours.name)
+    await now.database.execute("UPDATE outbox_cursor SET topics = topics - %s", [PHASE_EVENTS])
+    now.relay.producer.look = look
+    looks, beyond = [], now.relay.producer.beyond
+
+    async def counted(topic: str, offsets: Mapping[str, int] | None) -> Found:
+        looks.append(topic)
+        return await beyond(topic, offsets)
+
+    now.relay.producer.beyond = counted  # type: ignore[method-assign]
+    await led(now)
+    assert looks.count(PHASE_EVENTS) == 3  # where it ends, whose it is, and what came since
+    assert now.relay.relay.state.adopted == 0
+    assert await kept_rows(now.database, GOALS) == {}
+    made = uuid4()
+    await Keeper(now.database, GOALS, USER).create(made)
+    await now.relay.relay.drain()
+    assert len(places.phases.records) == stood + 1
+    await now.close()
+    again = await places.at(ours.name)
+    await led(again)
+    assert again.relay.relay.state.adopted == 0
+    assert (await kept_rows(again.database, GOALS)).keys() == {made}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.noun)

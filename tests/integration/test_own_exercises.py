@@ -455,8 +455,8 @@ async def test_names_over_http(client: Client, db: Database) -> None:
     for body, pointer in (
         ({"exercise": "no-such"}, "/exercise"),
         ({"own_exercise": "no-such"}, "/own_exercise"),
-        ({}, ""),
-        ({"exercise": "dip", "own_exercise": "dip"}, ""),
+        ({}, "/exercise"),
+        ({"exercise": "dip", "own_exercise": "dip"}, "/own_exercise"),
     ):
         status, _, problem = await ask(client, "PUT", address, body)
         assert (status, problem["errors"][0]["pointer"]) == (422, pointer)

@@ -15,7 +15,7 @@ import pytest
 from storage.database import Database
 from tests.support.coaches import Person
 from tests.support.reports import settle
-from tests.support.simulated_athlete import Athlete, Did, DoubleProgression, filled
+from tests.support.simulated_athlete import Athlete, Did, DoubleProgression, filled, loaded
 from tests.support.web import Client, serve
 from web.api import ALL_ROUTES
 
@@ -24,6 +24,7 @@ FIRST, LAST = dt.date(2025, 1, 6), dt.date(2025, 2, 16)
 ZONE = "Europe/Berlin"
 DELOAD = dt.date(2025, 1, 27), dt.date(2025, 2, 2)  # the fourth week
 TRAININGS = "/api/v1/trainings"
+PLATES = Fraction("2.5")
 # What a training says of itself; the rest says how often, and when, it was changed.
 WHEN = ("version", "updated_at")
 
@@ -50,7 +51,7 @@ def workout(name: str) -> dict[str, Any]:
 def _exercise(name: str, rule: DoubleProgression) -> dict[str, Any]:
     deload: dict[str, Any] = {"after": rule.after}
     deload |= {"percent": float(rule.percent)} if rule.percent else {"weight": float(rule.back or 0)}
-    progression = {"kind": "double", "increment": float(rule.increment), "deload": deload, "rounding": 2.5}
+    progression = {"kind": "double", "increment": float(rule.increment), "deload": deload, "rounding": float(PLATES)}
     return {
         "id": str(uuid4()),
         "name": name,
@@ -131,12 +132,13 @@ class Season:
         easy = bool(told.get("deload"))
         for item, exercise in zip(told["items"], told["exercises"], strict=True):
             rule, said = self.rules[name][item["name"]], item["prescription"]
-            assert said["weight"] == float(rule.weight), (day, item["name"])
-            assert abs(said["display_weight"] - said["weight"]) <= 1.25
+            weight = rule.easy if easy else rule.weight
+            assert said["weight"] == float(weight), (day, item["name"])
+            assert said["display_weight"] == loaded(weight, PLATES)
             assert said["reps"] == {"min": rule.low, "max": rule.high}
             assert said["sets"] == len(exercise["sets"]) == ((rule.sets + 1) // 2 if easy else rule.sets)
             assert len(said["reason"]) > 10
-            assert {set_["target"]["weight"] for set_ in exercise["sets"]} == {said["weight"]}
+            assert {set_["target"]["weight"] for set_ in exercise["sets"]} == {said["display_weight"]}
             if rule.history:
                 assert said["evidence"], "what it was computed from"
         return told
@@ -157,6 +159,16 @@ class Season:
         done = [filled(exercise, did[exercise["name"]]) for exercise in exercises]
         body = await self.training(id_) | {"status": "COMPLETED", "exercises": done}
         await self.person.told("PUT", f"{TRAININGS}/{id_}", body)
+
+    async def as_in_the_calendar(self, item: Mapping[str, Any]) -> None:
+        """On its day the calendar tells of the training what `next` prescribes, and why."""
+        day = item["day"]
+        found = (await self.person.told("GET", self.at(f"/calendar?from={day}&to={day}&day={day}")))["items"]
+        (told,) = (each["prescriptions"] for each in found if each["training_id"] == item["training_id"])
+        following = (await self.next(self.name_of(item), day))["items"]
+        assert [each["prescription"] | {"evidence": []} for each in told] == [
+            each["prescription"] | {"evidence": []} for each in following
+        ]
 
     async def walk(self, name: str) -> dict[str, dict[str, Any]]:
         """How the workout's exercises went on, by their names."""
@@ -184,8 +196,9 @@ async def season(client: Client) -> Season:
 
 
 async def follow_advice(season: Season, item: Mapping[str, Any]) -> int:
-    """Accept what is advised of going on: the plan then has what the rule prescribes. Returns how often that was."""
-    accepted = await season.advice(item["day"], "progress")
+    """Accept what is advised of going on, staying and going back: the plan then has what the rule prescribes. Returns
+    how often that was."""
+    accepted = [each for kind in ("regress", "hold", "progress") for each in await season.advice(item["day"], kind)]
     for each in accepted:
         assert each["reason"]
         assert each["evidence"]
@@ -196,7 +209,7 @@ async def follow_advice(season: Season, item: Mapping[str, Any]) -> int:
             name = season.name_of(training)
             (exercise,) = (one for one in training["exercises"] if one["id"] == each["subject"]["exercise_id"])
             rule = season.rules[name][exercise["name"]]
-            assert {set_["target"]["weight"] for set_ in exercise["sets"]} == {float(rule.weight)}
+            assert {set_["target"]["weight"] for set_ in exercise["sets"]} == {loaded(rule.weight, PLATES)}
     return len(accepted)
 
 
@@ -209,6 +222,7 @@ async def test_six_weeks_are_prescribed_as_the_rules_say(client: Client, season:
         if DELOAD[0] <= dt.date.fromisoformat(item["day"]) <= DELOAD[1]:
             easy += 1
             assert item["deload"] is True
+        await season.as_in_the_calendar(item)
         await season.perform(item)
     assert easy == 4
     assert accepted >= 2

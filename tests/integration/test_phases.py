@@ -12,17 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.errors import IdempotencyKeyReused, IdentityConflict, NotFound, PreconditionFailed
+from analytics import phases as rules
+from models.errors import IdempotencyKeyReused, IdentityConflict, NotFound, PreconditionFailed, Unprocessable
 from models.phases import PhaseAnswer, PhaseDocument, PhasePreview
 from models.plans import DELOAD_NOTE
 from storage.database import Database
-from storage.plans import read_planned
+from storage.phases import Phases
 from storage.trainings import IdempotencyKey
 from tests.support.coaches import Person
 from tests.support.phases import PhasePlanner, happened, previewed
 from tests.support.web import Client, make_settings, serve
 from tests.support.workouts import PULLS
-from web import memberships, phases, trainings, workouts
+from web import memberships, phase_writes, phases, trainings, workouts
 
 ROUTES = (*phases.ROUTES, *workouts.ROUTES, *trainings.ROUTES, *memberships.ROUTES)
 NO_SUCH = str(uuid4())
@@ -97,8 +98,6 @@ async def test_a_phase_lays_ordinary_planned_trainings(planner: PhasePlanner, db
         ("phase", "phase_created", "phase_events", "planner"),
         *[("training", "training_created", "training_events", "planner")] * 4,
     ]
-    found = await read_planned(db, planner.user_id, phase_id=written.id)
-    assert [training.id for training in found] == [row.id for row in rows]
 
 
 async def test_the_statements_of_a_phase_are_as_many_for_any_number_of_trainings(planner: PhasePlanner) -> None:
@@ -119,7 +118,7 @@ async def test_the_statements_of_a_phase_are_as_many_for_any_number_of_trainings
         counts.append((created, changed, db.statements - before - changed))
         assert await planner.links() == set()
     # BEGIN, the lock, what is around, the phase, its workouts, the trainings, their links, COMMIT; and so on.
-    assert counts[1:] == [(8, 9, 8)] * 2
+    assert counts[1:] == [(8, 10, 8)] * 2
 
 
 async def test_a_key_and_an_id_make_one_phase(planner: PhasePlanner) -> None:
@@ -167,9 +166,8 @@ async def test_moving_a_phase_moves_what_is_not_yet_done(planner: PhasePlanner) 
     await planner.end(phase.id)
     assert {row.id for row in await planner.rows() if row.deleted} == {dropped, moved}
     assert await planner.links() == set()
-    for attempt in (planner.end(phase.id), planner.change(phase.id, after)):
-        with pytest.raises(NotFound):
-            await attempt
+    with pytest.raises(NotFound):
+        await planner.end(phase.id)
     await planner.told()
 
 
@@ -268,6 +266,106 @@ async def test_a_workout_that_is_gone_holds_up_only_what_needs_it(planner: Phase
     await planner.told()
 
 
+async def test_a_phase_that_was_deleted_comes_back(planner: PhasePlanner) -> None:
+    phase = await planner.make(planner.body())
+    done, *_ = (row.id for row in await planner.rows())
+    await planner.set_(done, status="COMPLETED")
+    await planner.end(phase.id)
+    days = ["2026-01-12", "2026-01-15"]  # on the ninth the week before is over
+    plan = await planner.preview(phase.id, planner.body(), day=dt.date(2026, 1, 9))
+    assert [str(change.spot.day) for change in plan.changes] == days
+    early = await planner.preview(phase.id, planner.body(), day=dt.date(2026, 1, 5))  # whose session is done
+    assert [str(change.spot.day) for change in early.changes] == ["2026-01-08", *days]
+    with pytest.raises(NotFound):
+        await planner.change(phase.id, planner.body(), [2])
+    back = await planner.change(phase.id, planner.body(), day=dt.date(2026, 1, 9))
+    assert back.version == 3
+    assert [str(row.day) for row in await planner.rows() if row.status == "PLANNED" and not row.deleted] == days
+    with pytest.raises(NotFound):
+        await planner.change(uuid4(), planner.body())
+    await planner.told()
+    log = await planner.database.all(
+        "SELECT version, event_type FROM outbox WHERE aggregate_id = %s ORDER BY seq", [phase.id]
+    )
+    assert log == [(1, "phase_created"), (2, "phase_deleted"), (3, "phase_updated")]
+
+
+async def test_a_phase_that_is_said_again_stays_as_it_is(planner: PhasePlanner) -> None:
+    phase = await planner.make(planner.body())
+    rows = await planner.rows()
+    again = await planner.change(phase.id, planner.body())
+    assert (again.version, again.document, await planner.rows()) == (1, phase.document, rows)
+    with pytest.raises(PreconditionFailed):
+        await planner.change(phase.id, planner.body(), [2])
+    await planner.drop(rows[0].id)
+    assert (await planner.change(phase.id, planner.body())).version == 1  # which holds its place
+    await planner.told()
+
+
+async def test_one_change_is_about_so_many_trainings(planner: PhasePlanner, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (phase_writes, rules):
+        monkeypatch.setattr(module, "MOST_TRAININGS", 4)
+    block = planner.body(last="2026-02-15", schedule=[])
+    phase = await planner.make(block)
+    part = {"kind": "microcycle", "parent_id": str(phase.id)}
+    week, other = [
+        await planner.make(planner.body(**part, first=f"2026-{day}", last=f"2026-{day[:3]}{int(day[3:]) + 6:02}"))
+        for day in ("01-05", "02-02")
+    ]
+    later = block.moved(dt.timedelta(days=7))
+    assert len((await planner.preview(phase.id, later)).changes) == 4
+    third = await planner.make(
+        planner.body(**part, first="2026-01-19", last="2026-01-21", schedule=[planner.slot(planner.pull, 2)])
+    )
+    before, links = await planner.rows(), await planner.links()
+    for attempt in (planner.preview, planner.change):
+        with pytest.raises(
+            Unprocessable, match="the phase and the 3 microcycles that move with it have more"
+        ) as refused:
+            await attempt(phase.id, later)
+        assert refused.value.pointer == "/first"
+    easy = planner.body(name="Easy", last="2026-02-15", deload=True, schedule=[])
+    for attempt in (planner.preview(uuid4(), easy), planner.make(easy)):
+        with pytest.raises(Unprocessable, match="on the days of this deload there are more"):
+            await attempt
+    assert (await planner.rows(), await planner.links()) == (before, links)
+    phases_ = Phases(planner.database)
+    assert len(await phases_.laid(planner.user_id, {week.id, other.id, third.id}, [], 3)) == 3
+    await planner.told()
+
+
+async def test_what_is_too_large_is_refused_by_the_preview_too(planner: PhasePlanner) -> None:
+    (plan,) = (await planner.database.one("SELECT plan FROM workouts WHERE id = %s", [planner.pull])) or ()
+    large = orjson.dumps([each | {"notes": "x" * 895_000} for each in orjson.loads(plan)]).decode()
+    await planner.database.execute("UPDATE workouts SET plan = %s WHERE id = %s", [large, planner.pull])
+    body = planner.body(id=str(uuid4()), last="2026-05-10", schedule=[planner.slot(planner.pull, 1)])  # 18 weeks
+    for attempt in (planner.preview(body.id or uuid4(), body), planner.make(body)):
+        with pytest.raises(Unprocessable, match="16,000,000 bytes together: change fewer at once"):
+            await attempt
+    assert await planner.rows() == []
+    assert (
+        len((await planner.preview(uuid4(), planner.body(schedule=body.model_dump(mode="json")["schedule"]))).changes)
+        == 2
+    )
+
+
+async def test_who_deletes_a_deload_is_told_of_large_workouts_and_of_no_member(planner: PhasePlanner) -> None:
+    """A body says nothing then, so it has no member that could be wrong."""
+    base, easy = planner.body(), planner.body(name="Easy", deload=True, schedule=[])
+    await planner.make(base)
+    week = await planner.make(easy)
+    large = orjson.dumps([{"notes": "x" * 8_500_000}]).decode()
+    await planner.database.execute("UPDATE workouts SET plan = %s WHERE user_id = %s", [large, planner.user_id])
+    for attempt, pointer in (
+        (planner.preview(week.id, None), ""),
+        (planner.end(week.id), ""),
+        (planner.preview(week.id, planner.body(name="Easy", schedule=[])), "/schedule"),
+    ):
+        with pytest.raises(Unprocessable, match="The workouts would have more than") as refused:
+            await attempt
+        assert refused.value.pointer == pointer
+
+
 @st.composite
 def plans(draw: st.DrawFn) -> dict[str, Any]:
     """What a phase says, with 0 and 1 for its workouts."""
@@ -362,13 +460,14 @@ async def test_changes_of_one_phase_at_once_follow_one_another(planner: PhasePla
     phase = await planner.make(planner.body())
     bodies = [
         planner.body(
-            first=f"2026-01-{5 + 7 * n:02}",
-            last=f"2026-01-{18 + n:02}",
-            schedule=[planner.slot(planner.pull, 1 + n), planner.slot(planner.push, 4)],
+            name=str(n),
+            first=f"2026-01-{5 + 7 * (n % 2):02}",
+            last=f"2026-01-{18 + n % 2:02}",
+            schedule=[planner.slot(planner.pull, 1 + n % 2), planner.slot(planner.push, 4)],
         )
-        for n in range(2)
+        for n in range(6)
     ]
-    written = await asyncio.gather(*(planner.change(phase.id, bodies[n % 2]) for n in range(6)))
+    written = await asyncio.gather(*(planner.change(phase.id, body) for body in bodies))
     assert sorted(each.version for each in written) == [2, 3, 4, 5, 6, 7]
     last = max(written, key=lambda each: each.version)
     assert last.document is not None
@@ -400,14 +499,13 @@ async def test_a_phase_over_http(client: Client, db: Database) -> None:
     assert preview["trainings"] == [
         {
             "action": "create",
-            "phase_id": preview["trainings"][0]["phase_id"],
             "day": "2026-01-07",
             "date": "2026-01-07T11:00:00Z",
             "title": "Pull",
             "workout_id": workout,
             "week": 1,
             "deload": True,
-            "reason": "It is laid on week 1, Wednesday, 7 January 2026. "
+            "reason": "The schedule has it in week 1, on Wednesday, 7 January 2026 at 12:00. "
             "Half the sets: the day lies in the deload “Base”.",
         }
     ]
@@ -447,12 +545,35 @@ async def test_a_phase_over_http(client: Client, db: Database) -> None:
     assert [(each["action"], each["reason"]) for each in preview["trainings"]] == [("delete", "The phase is deleted.")]
     assert "phase" not in preview
     assert (await athlete.ask("DELETE", address, **{"If-Match": '"2"'})).status == 204
-    for method in ("GET", "PUT", "DELETE"):
-        assert (await athlete.ask(method, address, said if method == "PUT" else None)).status == 404
-        if method != "GET":
-            assert (
-                await athlete.ask(method, f"{address}?dry_run=true", said if method == "PUT" else None)
-            ).status == 404
+
+
+async def test_a_phase_that_was_deleted_is_there_again_by_put(client: Client) -> None:
+    athlete = Athlete(client)
+    said = athlete.week(schedule=[{"workout_id": await athlete.workout(), "weekday": 3}])
+    path = athlete.address("/phases")
+    document = await athlete.told("POST", path, said)
+    address = f"{path}/{document['id']}"
+    await athlete.told("DELETE", address)
+    for method, path_, headers in (
+        ("GET", address, {}),
+        ("DELETE", address, {}),
+        ("DELETE", f"{address}?dry_run=true", {}),
+        ("PUT", address, {"If-Match": '"2"'}),
+        ("PUT", f"{address}?dry_run=true", {"If-Match": '"2"'}),
+        ("PUT", f"{path}/{NO_SUCH}", {}),
+        ("PUT", f"{path}/{NO_SUCH}?dry_run=true", {}),
+    ):
+        assert (await athlete.ask(method, path_, said if method == "PUT" else None, **headers)).status == 404
+    known = said | {"id": document["id"]}
+    assert (await athlete.ask("POST", f"{path}?dry_run=true", known)).status == 409
+    assert (await athlete.ask("POST", path, known)).status == 409
+    preview = await athlete.told("PUT", f"{address}?dry_run=true&day=2026-01-05", said)
+    assert preview["counts"] == {"create": 1, "move": 0, "change": 0, "delete": 0, "keep": 0}
+    assert preview["trainings"][0]["phase_id"] == document["id"]
+    back = await athlete.told("PUT", f"{address}?day=2026-01-05", said)
+    assert (back["version"], len(back["trainings"])) == (3, 1)
+    assert back == await athlete.told("GET", address)
+    assert back == await athlete.told("PUT", address, back)  # which says nothing new
 
 
 async def test_phases_are_listed_by_their_first_days(client: Client) -> None:
@@ -500,7 +621,8 @@ async def test_what_is_refused_is_named_and_leaves_nothing(client: Client, db: D
         ({"schedule": [slot | {"workout_id": NO_SUCH}]}, "/schedule/0/workout_id"),
         ({"schedule": [slot | {"weeks": [1, 2]}]}, "/schedule/0/weeks"),
         ({"schedule": [slot | {"weekday": 8}]}, "/schedule/0/weekday"),
-        ({"schedule": [slot, slot]}, ""),
+        ({"last": "2026-01-09", "schedule": [slot, slot | {"weekday": 6}]}, "/schedule/1/weekday"),
+        ({"schedule": [slot, slot]}, "/schedule"),
         ({"last": "2026-01-04"}, "/last"),
         ({"last": "2027-01-06"}, "/last"),
         (
@@ -549,11 +671,50 @@ async def test_what_is_refused_is_named_and_leaves_nothing(client: Client, db: D
 async def test_a_coach_reads_phases_and_writes_none(client: Client) -> None:
     athlete, coach = Athlete(client, groups=["team"]), Athlete(client, coach_of=["team"])
     phase = await athlete.phase()
+    other, nobodys = Athlete(client, coach_of=["other"]), Athlete(client).address("/phases")
     await athlete.admit("team", "read", "plan")
     path = athlete.address("/phases")
     assert (await coach.told("GET", path))["items"] == [phase]
     assert await coach.told("GET", f"{path}/{phase['id']}") == phase
-    for method, where in (("POST", path), ("PUT", f"{path}/{phase['id']}"), ("DELETE", f"{path}/{phase['id']}")):
-        for query in ("", "?dry_run=true"):
-            body = None if method == "DELETE" else athlete.week()
-            assert (await coach.ask(method, where + query, body)).status == 404
+    writes = [
+        (method, place + query)
+        for method, place in (("POST", ""), ("PUT", f"/{phase['id']}"), ("DELETE", f"/{phase['id']}"))
+        for query in ("", "?dry_run=true")
+    ]
+
+    async def told(coach: Athlete, path: str) -> set[tuple[int, str]]:
+        answers = [
+            await coach.ask(method, path + place, None if method == "DELETE" else athlete.week())
+            for method, place in writes
+        ]
+        return {(answer.status, (await answer.json())["detail"]) for answer in answers}
+
+    no_user = {(404, "There is no such user.")}
+    assert await told(coach, path) == {
+        (403, "Only the athlete writes phases. A coach reads them, and plans trainings and workouts for a group.")
+    }
+    refused = [(each["operation"], each["scope"]) for each in await athlete.accesses()][: len(writes)]
+    assert refused == [(name, "plan") for name in ("deletePhase", "updatePhase", "createPhase") for _ in range(2)]
+    assert await told(other, path) == await told(coach, nobodys) == no_user  # who may not tell whether there is one
+    await athlete.admit("team", "read")
+    assert await told(coach, path) == no_user
+    await athlete.admit("team", "plan")
+    await athlete.revoke("team")
+    assert await told(coach, path) == no_user
+    assert len(await athlete.accesses()) == 2 + len(writes)
+
+
+async def test_a_phase_of_a_later_version_is_left_alone_and_stops_no_other(client: Client, db: Database) -> None:
+    athlete = Athlete(client)
+    path, said = athlete.address("/phases"), athlete.week(schedule=[])
+    more, other = [await athlete.told("POST", path, said) for _ in range(2)]
+    change = "UPDATE phases SET content = content::jsonb || %s WHERE id = %s"
+    await db.execute(change, ['{"deload":true,"later":{"a":1}}', more["id"]])
+    await db.execute("UPDATE phases SET deload = true")
+    assert (await athlete.told("PUT", f"{path}/{more['id']}", said))["version"] == 2
+    await db.execute(change, ['{"kind":"macrocycle"}', other["id"]])
+    assert (await athlete.told("PUT", f"{path}/{more['id']}", said | {"name": "Again"}))["version"] == 3
+    for method, query in (("PUT", ""), ("PUT", "?dry_run=true"), ("DELETE", ""), ("DELETE", "?dry_run=true")):
+        refused = await athlete.ask(method, f"{path}/{other['id']}{query}", said if method == "PUT" else None)
+        assert (refused.status, "later version" in (await refused.json())["detail"]) == (409, True), (method, query)
+    assert (await athlete.told("GET", f"{path}/{other['id']}"))["kind"] == "macrocycle"

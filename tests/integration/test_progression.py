@@ -3,15 +3,16 @@
 import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
 
+from analytics.words import named
 from models.progression import DryRunReport, NextReport, ProgressionReport
 from models.trainings import TrainingCreate
 from storage.database import Database
-from storage.progression import read_histories_ahead
+from storage.progression import read_histories_ahead, read_histories_on
 from tests.support.coaches import Person
 from tests.support.own_exercises import Namer
 from tests.support.web import Client, serve
@@ -181,10 +182,23 @@ async def test_a_changed_prescription_begins_anew(lifter: Lifter) -> None:
         await lifter.change(exercises=[curls | anew, stretch])
         prescription = (await lifter.next())["items"][0]["prescription"]
         assert (prescription["decision"], prescription["weight"]) == ("start", anew.get("weight", 20)), anew
+        assert f"(version {lifter.workout['version']} of the workout)" in prescription["reason"]
     await lifter.change(exercises=[curls, stretch])
     assert (await lifter.walks())[0]["count"] == 0, "back again is anew as well"
+    stretches = (await lifter.next())["items"][1]["prescription"]
+    assert stretches["reason"].startswith("Its prescription is new since"), "it was put back to 30 s"
     await lifter.train(8, 12, 12)
     assert (await lifter.next())["items"][0]["prescription"]["weight"] == 22.5
+
+
+async def test_the_day_of_a_change_is_the_athletes(lifter: Lifter, everything: Database) -> None:
+    await lifter.save(CURLS)
+    await lifter.train(5, 12, 12, timezone="Pacific/Kiritimati")
+    await lifter.change(exercises=[lifter.workout["exercises"][0] | {"weight": 30}])
+    saved = "SELECT (created_at AT TIME ZONE 'Pacific/Kiritimati')::date FROM outbox WHERE aggregate_id = %s"
+    ((day,),) = await everything.all(f"{saved} AND version = 2", [lifter.workout["id"]])
+    reason = (await lifter.next("2099-01-01"))["items"][0]["prescription"]["reason"]
+    assert f"new since {named(day)} (version 2 of the workout)" in reason
 
 
 async def test_what_an_older_version_planned_counts_where_it_was_performed_later(lifter: Lifter) -> None:
@@ -202,6 +216,23 @@ async def test_what_an_older_version_planned_counts_where_it_was_performed_later
         await lifter.told("PUT", f"{TRAININGS}/{plan['id']}", body)
         report = await lifter.told("GET", lifter.at("/next"))
         assert report["items"][0]["prescription"]["weight"] == follows
+
+
+async def test_what_was_completed_before_a_change_is_not_judged_by_it_though_its_hour_comes_later(
+    lifter: Lifter,
+) -> None:
+    await lifter.save(CURLS)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    plan = await lifter.told("POST", lifter.at("/trainings"), {"date": f"{later:%Y-%m-%dT%H:%M:%SZ}"})
+    (exercise,) = plan["exercises"]
+    sets = [set_ | {"weight": 20, "reps": 12, "done": True} for set_ in exercise["sets"]]
+    done = plan | {"status": "COMPLETED", "exercises": [exercise | {"sets": sets}]}
+    done = await lifter.told("PUT", f"{TRAININGS}/{plan['id']}", done)
+    await lifter.change(exercises=[lifter.workout["exercises"][0] | {"weight": 30}])
+    await lifter.told("PUT", f"{TRAININGS}/{plan['id']}", done | {"notes": "Corrected afterwards"})
+    assert (await lifter.walks())[0]["count"] == 0
+    report = await lifter.told("GET", lifter.at("/next"))
+    assert report["items"][0]["prescription"]["weight"] == 30
 
 
 async def test_next_is_as_of_the_day_that_is_asked_for(lifter: Lifter) -> None:
@@ -227,10 +258,41 @@ async def test_deload_phases_stand_outside_of_progression(lifter: Lifter) -> Non
     assert on_day["deload"] == "Easy"
     assert [item["prescription"]["sets"] for item in on_day["items"]] == [1, 2]
     assert [len(exercise["sets"]) for exercise in on_day["exercises"]] == [1, 2]
-    assert on_day["items"][0]["prescription"]["weight"] == 22.5
+    curls = on_day["items"][0]["prescription"]
+    assert (curls["weight"], curls["decision"]) == (20, "deload"), "what was done last, and no progress"
+    assert "Tuesday, 5 January 2016" in curls["reason"]
     await lifter.told("DELETE", lifter.address(f"/phases/{easy['id']}"))
     assert (await lifter.next("2016-01-14")).get("deload") is None
     assert (await lifter.walks())[0]["sessions"][-1]["missed"] is True
+
+
+async def test_a_session_that_advice_made_lighter_is_prescribed_as_one(
+    lifter: Lifter, db: Database, everything: Database
+) -> None:
+    await lifter.save(CURLS | {"sets": 3})
+    plan = await lifter.told("POST", lifter.at("/trainings"), {"date": "2016-01-12T12:00:00Z"})
+    before = await lifter.next("2016-01-12")
+    assert ("deload" in before, before["items"][0]["prescription"]["sets"]) == (False, 3)
+    content: dict[str, Any] = {"kind": "deload", "changes": [{"training_id": plan["id"]}]}
+    columns = "user_id, id, version, day, undone, content, digest"
+    rows = "(%s, gen_random_uuid(), 1, '2016-01-12', %s, %s, '')"
+    for undone, stays, light in ((False, False, True), (True, False, False), (True, True, True)):
+        (change,) = content["changes"]
+        said = orjson.dumps(content | {"changes": [change | ({"stays": "It is done."} if stays else {})]}).decode()
+        await everything.all("DELETE FROM advice WHERE user_id = %s RETURNING 1", [lifter.user_id])
+        await everything.all(
+            f"INSERT INTO advice ({columns}) VALUES {rows} RETURNING 1", [lifter.user_id, undone, said]
+        )
+        report = await lifter.next("2016-01-12")
+        assert ("deload" in report, report["lighter"]) == (False, light), "no deload lies on the day"
+        prescription = report["items"][0]["prescription"]
+        assert prescription["sets"] == (2 if light else 3)
+        assert prescription["reason"].startswith("This training was made a lighter session, so it has") is light
+        (on_day,) = await read_histories_on(db, lifter.user_id, {UUID(plan["workout_id"]): dt.date(2016, 1, 12)})
+        assert (on_day.deload, on_day.lighter) == (None, light)
+    assert (await lifter.next("2016-01-13"))["lighter"] is False
+    await everything.all("UPDATE advice SET day = '2015-01-11' WHERE user_id = %s RETURNING 1", [lifter.user_id])
+    assert (await lifter.next("2016-01-12"))["lighter"] is False, "advice of more than a year before is not looked at"
 
 
 async def test_an_exercise_is_found_by_its_id_else_its_movement_else_its_name(lifter: Lifter) -> None:
@@ -319,6 +381,9 @@ async def test_a_rule_is_tried_on_all_that_was_done(lifter: Lifter, db: Database
     by_slug = await lifter.tried(exercise="pistol-squat", **of_curls)
     assert [one["day"] for one in by_slug["sessions"]] == ["2016-01-06", "2016-01-09"]
     assert (await lifter.tried(name="never done", **of_curls))["sessions"] == []
+    assert (await lifter.tried(exercise="push-up", **of_curls))["sessions"] == [], "known, and never done"
+    await Namer(db, lifter.user_id).create(slug="sandbag-carry")
+    assert (await lifter.tried(exercise="sandbag-carry", **of_curls))["sessions"] == []
     assert await db.all("SELECT count(*) FROM outbox WHERE aggregate_type NOT IN ('training', 'exercise')") == [(0,)]
 
 
@@ -336,18 +401,26 @@ async def test_a_climb_is_tried_on_all_movements_of_the_way(lifter: Lifter) -> N
 async def test_what_is_wrong_is_named(lifter: Lifter) -> None:
     dry_run, fine = lifter.address("/progression/dry-run"), CURLS | {"name": "Curl"}
     for body, pointer in (
-        (fine | {"progression": {"kind": "no-such"}}, "/progression"),
+        (fine | {"progression": {"kind": "no-such"}}, "/progression/kind"),
         (fine | {"progression": DOUBLE | {"increment": 0}}, "/progression/increment"),
         (fine | {"sets": 0}, "/sets"),
-        (fine | {"exercise": "push-up"}, ""),
+        (fine | {"exercise": "push-up"}, "/name"),
         (fine | {"from": "2016-01-02", "to": "2016-01-01"}, "/to"),
         ({**PUSH_UPS, "progression": CLIMB | {"to": "no-such"}} | {"name": None}, "/progression/to"),
+        ({**PUSH_UPS, "progression": CLIMB | {"to": "pistol-squat"}} | {"name": None}, "/progression/to"),
+        (fine | {"name": None, "exercise": "no-such"}, "/exercise"),
     ):
         answer = await lifter.ask("POST", dry_run, {name: value for name, value in body.items() if value is not None})
         assert (answer.status, (await answer.json())["errors"][0]["pointer"]) == (422, pointer), await answer.text()
     wrong = {"name": "x", "exercises": [STRETCH, PUSH_UPS | {"progression": CLIMB | {"to": "no-such"}}]}
     answer = await lifter.ask("POST", lifter.address("/workouts"), wrong)
     assert (await answer.json())["errors"][0]["pointer"] == "/exercises/1/progression/to"
+    no_way = {"name": "x", "exercises": [STRETCH, PUSH_UPS | {"progression": CLIMB | {"to": "pistol-squat"}}]}
+    await lifter.save(PUSH_UPS | {"progression": CLIMB | {"to": "one-arm-push-up"}})
+    for method, path in (("POST", lifter.address("/workouts")), ("PUT", lifter.at())):
+        answer = await lifter.ask(method, path, no_way)
+        (error,) = (await answer.json())["errors"]
+        assert (answer.status, error["pointer"]) == (422, "/exercises/1/progression/to")
     await lifter.save(CURLS)
     answer = await lifter.ask("GET", lifter.at("/next?day=tomorrow"))
     assert (answer.status, (await answer.json())["errors"][0]["parameter"]) == (422, "day")
@@ -376,8 +449,8 @@ async def test_the_present_day_is_that_of_the_latest_training(lifter: Lifter, db
 
 async def test_workouts_with_a_training_ahead_are_read_by_one_statement(lifter: Lifter, db: Database) -> None:
     saved = []
-    for name, day in (("A", "2016-03-03"), ("B", "2016-03-02"), ("C", "2016-02-28"), ("D", "")):
-        await lifter.save(CURLS, name=name)
+    for name, day in (("A", "2016-03-03"), ("B", "2016-03-02"), ("C", "2016-02-28"), ("D", ""), ("E", "2016-03-01")):
+        await lifter.save(STRETCH if name == "E" else CURLS, name=name)
         saved.append(lifter.workout)
         if day:
             await lifter.told("POST", lifter.at("/trainings"), {"date": f"{day}T12:00:00Z"})

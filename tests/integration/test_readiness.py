@@ -195,15 +195,15 @@ async def test_what_was_missed_or_skipped_counts_and_what_is_still_to_come_does_
     await user.train(now, HIT, **planned)
     await user.train(now + DAY, HIT, **planned)
     await user.train(now - 6 * DAY, {"reps": 5})
-    # The athlete is a day ahead by the check-in: what is planned for the day that is over there is missed.
     today_ = await user.train(now, HIT)
     found = await user.inputs()
     expected = {missed: (2, 0), skipped: (1, 0), begun: (2, 1), done: (3, 1)}
     assert {one.training_id: (one.planned, one.met) for one in found.trainings} == expected
+    # Who has checked in for the next day is told of it, and what is planned for the present one is not yet missed.
     await user.check_in(now + DAY, sleep=1)
     later = await user.inputs()
-    assert later.today == now + DAY
-    assert {one.training_id for one in later.trainings} > {*expected, today_}
+    assert (later.today, later.last, found.last) == (now, now + DAY, now)
+    assert {one.training_id for one in later.trainings} == {*expected, today_}
     (item,) = readiness(found.check_ins, found.trainings, now, now)
     performance = component(item, ComponentName.PERFORMANCE)
     assert (performance.value, performance.evidence.sets_planned, performance.evidence.sets_in_target) == (0.25, 8, 2)

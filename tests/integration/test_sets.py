@@ -188,7 +188,7 @@ async def test_preconditions_and_keys(user: User) -> None:
         ({"id": str(uuid(1))}, "/id"),
         ({"reps": -1}, "/reps"),
         ({"target": {}}, "/target"),
-        ({"target": {"reps": {"min": 2, "max": 1}}}, "/target/reps"),
+        ({"target": {"reps": {"min": 2, "max": 1}}}, "/target/reps/min"),
         ({"order": 10_001}, "/order"),
     ],
 )

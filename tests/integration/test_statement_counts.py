@@ -118,14 +118,15 @@ COUNTS: dict[tuple[str, str], int | tuple[str, ...]] = {
     ("POST", f"{OF_GROUP}/trainings"): 1 + 1,
     ("GET", f"{OF_GROUP}/leaderboard"): ONE,
     ("GET", f"{OF_GROUP}/load"): ONE,
-    # A transaction: BEGIN, a lock against other plans of the user, the phases around it, the phase, what it has laid,
-    # the workouts, the trainings that it makes, changes and deletes, whose those are, COMMIT. What does not apply is
-    # left out, and the number of trainings makes no difference.
+    # A transaction: BEGIN, a lock against other plans of the user, the phases around it, what it has laid, the
+    # workouts, what those trainings say that change, the phase, the trainings that it makes, changes and deletes, whose
+    # those are, COMMIT. What does not apply is left out, and the number of trainings makes no difference.
     ("POST", f"{OF_USER}/phases"): 8,
     ("GET", f"{OF_USER}/phases"): ONE,
     ("GET", f"{OF_USER}/phases/{{phaseId}}"): ONE,
-    ("PUT", f"{OF_USER}/phases/{{phaseId}}"): 9,
+    ("PUT", f"{OF_USER}/phases/{{phaseId}}"): 10,
     ("DELETE", f"{OF_USER}/phases/{{phaseId}}"): 8,
+    # One more where the training that a workout with a rule has next is in it: what its session prescribes.
     ("GET", f"{OF_USER}/calendar"): ONE,
     ("POST", f"{OF_USER}/goals"): ONE,
     ("GET", f"{OF_USER}/goals"): ONE,
@@ -142,12 +143,13 @@ COUNTS: dict[tuple[str, str], int | tuple[str, ...]] = {
     ("DELETE", f"{OF_USER}/check-ins/{{day}}"): ONE,
     ("GET", f"{OF_USER}/check-ins"): ONE,
     ("GET", f"{OF_USER}/readiness"): ONE,
-    # The log and the plan, readiness, goals, and what progression prescribes.
-    ("GET", f"{OF_USER}/advice"): 4,
+    # The log, the plan and readiness; goals; and what progression prescribes.
+    ("GET", f"{OF_USER}/advice"): 3,
     # The same within a transaction, in which no other plan of the user is written; the advice is written, and the
     # trainings that it changes.
-    ("POST", f"{OF_USER}/advice/{{adviceId}}/accept"): 4 + 6,
-    # What was accepted, what is planned now, what the log says of before; the advice, the trainings.
+    ("POST", f"{OF_USER}/advice/{{adviceId}}/accept"): 3 + 6,
+    # What was accepted, what is planned now, what the log says of before; the advice, the trainings. One more where a
+    # training is not as the advice left it: what became of it.
     ("POST", f"{OF_USER}/advice/{{adviceId}}/undo"): 8,
     ("GET", f"{OF_USER}/advice/accepted"): ONE,
     # The set is looked for, whose video it must be.
@@ -257,7 +259,7 @@ async def parameters(client: Client, database: Database, route: Route) -> dict[s
 
 
 async def plans(client: Client, route: Route) -> dict[str, object]:
-    """A goal, a check-in, a phase before that of the example with other days, or advice that may be accepted."""
+    """A goal, a check-in, or a phase, none of which says what the examples do, or advice that may be accepted."""
     person, user = Person(client, USER, **CLAIMS), OF_USER.format(userId=USER)
     if "/phases" in route.path:
         workout = await ask(client, "POST", f"{user}/workouts", {"name": "Legs"})
@@ -269,7 +271,8 @@ async def plans(client: Client, route: Route) -> dict[str, object]:
         if route.path.endswith("/undo"):
             await ask(client, "POST", f"{user}/advice/{advice['id']}/accept?day={DAY}")
         return {"adviceId": advice["id"]}
-    goal = await ask(client, "POST", f"{user}/goals", ROUTES["POST", f"{OF_USER}/goals"].body_example)
+    example = ROUTES["POST", f"{OF_USER}/goals"].body_example
+    goal = await ask(client, "POST", f"{user}/goals", example | {"name": "Before"})
     await ask(client, "PUT", f"{user}/check-ins/{DAY}", {"sleep": 7})
     return {"goalId": goal["id"], "day": DAY}
 
@@ -349,6 +352,10 @@ async def test_the_exceptions_and_why(client: Client, sent: Sent, database_urls:
     workout = await ask(client, "POST", workouts, {"name": "Pull", "exercises": [{"name": "Row", "sets": 2}]})
     named = EMPTY | {"workout_id": workout["id"], "workout_version": 1}
     assert await words("POST", f"{OF_USER.format(userId=USER)}/sessions", named) == 2
+    # A document that says this already is not written, and looked at.
+    said = ROUTES["POST", f"{OF_USER}/goals"].body_example
+    goal = await ask(client, "POST", f"{OF_USER.format(userId=USER)}/goals", said)
+    assert await words("PUT", f"{OF_USER.format(userId=USER)}/goals/{goal['id']}", said, 200) == 2
     # A movement that the catalogue is not known to have: it is read again, but every few seconds only.
     unknown = EMPTY | {"exercises": [squat(exercise="no-such-movement")]}
     assert await words("POST", TRAININGS, unknown, 422) == 0

@@ -113,7 +113,7 @@ async def test_what_is_wrong_is_named(db: Database) -> None:
             (of({"exercise": "no-such"}), "/exercises/1/exercise"),
             (of({"exercise": "pull-up", "exercise_revision": 9999}), "/exercises/1/exercise_revision"),
             (of({"sets": 101}), "/exercises/1/sets"),
-            (of({"reps": {"min": 8, "max": 6}}), "/exercises/1/reps"),
+            (of({"reps": {"min": 8, "max": 6}}), "/exercises/1/reps/min"),
             (of({"done": True}), "/exercises/1/done"),
             ({"exercises": []}, "/name"),
         ):

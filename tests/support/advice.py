@@ -100,8 +100,8 @@ def loads(*units: float, last: dt.date = DAY) -> list[LoadDay]:
 
 def load(*units: float) -> LoadInput:
     """A load that is known on every day that has one."""
-    known = sum(bool(unit) for unit in units[-28:])
-    return LoadInput(loads(*units), Measure.EXTERNAL_LOAD, "kg", known)
+    days = loads(*units)
+    return LoadInput(days, Measure.EXTERNAL_LOAD, "kg", frozenset(day.day for day in days if day.load))
 
 
 CALM = load(*([100.0, 0.0] * 14), 100.0)
@@ -189,21 +189,39 @@ def walks(draw: st.DrawFn, ahead: list[Planned]) -> list[Prescribed]:
 
 
 @st.composite
-def standings(draw: st.DrawFn) -> list[Standing]:
-    """What was accepted lately."""
-    kinds = draw(st.lists(st.tuples(st.integers(0, 27), st.sampled_from(AdviceKind)), max_size=2))
-    return [Standing(after(-ago), kind, AdviceSubject(kind=SubjectKind.DAY, day=after(-ago))) for ago, kind in kinds]
+def standings(draw: st.DrawFn, ahead: list[Planned]) -> list[Standing]:
+    """What was accepted lately, for the day, and for days that come; some of it changed what is planned."""
+    days = st.just(0) | st.integers(-13, 27)
+    kinds = draw(st.lists(st.tuples(days, st.sampled_from(AdviceKind), st.booleans()), max_size=2))
+    there = [
+        (plan.id, UUID(plan.fields["workout_id"]), UUID(one["id"]))
+        for plan in ahead
+        if "workout_id" in plan.fields
+        for one in plan.fields["exercises"]
+    ]
+    found = []
+    for ago, kind, changed in kinds:
+        subject, trainings = AdviceSubject(kind=SubjectKind.DAY, day=after(-ago)), frozenset[UUID]()
+        if there and changed:
+            training, workout, of = draw(st.sampled_from(there))
+            trainings = frozenset({training})
+            if kind not in (AdviceKind.REST, AdviceKind.DELOAD):
+                subject = AdviceSubject(kind=SubjectKind.EXERCISE, day=after(-ago), workout_id=workout, exercise_id=of)
+        found.append(Standing(after(-ago), kind, subject, trainings))
+    return found
 
 
 @st.composite
 def some_inputs(draw: st.DrawFn) -> AdviceInputs:
     """Whatever may be known of an athlete."""
     days = loads(*draw(_loads))
-    known = draw(st.integers(0, sum(bool(day.load) for day in days[-28:])))
+    trained = [day.day for day in days if day.load]
+    known = frozenset(trained[draw(st.integers(0, len(trained))) :])
     ahead = draw(plans())
     scores = st.builds(ReadinessInput, st.sampled_from([None, 20.0, 50.0, 80.0]), st.sampled_from([0.2, 0.4, 1.0]))
     weeks = [
-        WeekSets(after(-7 * ago), draw(st.integers(0, 30)), draw(st.integers(0, 30))) for ago in reversed(range(4))
+        WeekSets(after(-7 * ago), *(draw(st.integers(0, 30)) for _ in range(2)), draw(st.sampled_from([0, 0, 5, 50])))
+        for ago in reversed(range(4))
     ]
     habits = [
         habit(slug, by, planned=draw(st.integers(3, 6)), skipped=draw(st.sampled_from([3, 3, 1])))
@@ -228,7 +246,8 @@ def some_inputs(draw: st.DrawFn) -> AdviceInputs:
         busy=frozenset(dt.date.fromisoformat(plan.fields["day"]) for plan in ahead),
         trained=draw(st.booleans()),
         deload_days=frozenset(after(n) for n in draw(st.sets(st.integers(-10, 20), max_size=3))),
-        standing=draw(standings()),
+        standing=draw(standings(ahead)),
+        today=draw(st.none() | st.integers(-3, 3).map(after)),
     )
 
 
@@ -242,13 +261,19 @@ def poorer(draw: st.DrawFn, of: AdviceInputs) -> AdviceInputs:
         load=replace(
             of.load,
             days=days[draw(st.integers(0, len(days))) :],
-            known_days=draw(st.integers(0, of.load.known_days)),
+            known=frozenset(sorted(of.load.known)[draw(st.integers(0, len(of.load.known))) :]),
         ),
         readiness=ReadinessInput() if weaker is None else replace(of.readiness, confidence=weaker),
         records=list(of.records)[draw(st.integers(0, len(of.records))) :],
         goals=list(of.goals)[draw(st.integers(0, len(of.goals))) :],
         weeks=[
-            WeekSets(week.last, draw(st.integers(0, int(week.push))), draw(st.integers(0, int(week.pull))))
+            WeekSets(
+                week.last,
+                push := draw(st.integers(0, int(week.push))),
+                pull := draw(st.integers(0, int(week.pull))),
+                # A name that means no movement any more takes its sets along.
+                week.unknown + draw(st.integers(0, int(week.push + week.pull - push - pull))),
+            )
             for week in of.weeks
         ],
         habits=[replace(one, planned=draw(st.integers(len(one.skipped), one.planned))) for one in of.habits],

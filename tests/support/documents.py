@@ -15,7 +15,7 @@ TOPICS: Mapping[str, str] = {
     "phase": PHASE_EVENTS,
     "goal": PHASE_EVENTS,
     "check_in": READINESS_EVENTS,
-    "advice": PHASE_EVENTS,
+    "advice": READINESS_EVENTS,
     "form_analysis": INSIGHTS,
 }
 CONTENTS: Mapping[str, dict[str, Any]] = {
@@ -83,6 +83,13 @@ CONTENTS: Mapping[str, dict[str, Any]] = {
 
 # As they are stored: clients do not say what a phase has laid.
 STORED: Mapping[str, dict[str, Any]] = {**CONTENTS, "phase": CONTENTS["phase"] | {"trainings": []}}
+
+
+def with_more(value: Any) -> Any:
+    """The same document, with one member more in each of its objects."""
+    if isinstance(value, dict):
+        return {name: with_more(member) for name, member in value.items()} | {"later": {"a": 1}}
+    return [with_more(item) for item in value] if isinstance(value, list) else value
 
 
 def text(content: Mapping[str, Any]) -> str:

@@ -273,7 +273,7 @@ class World:
             seen = {user for user in owners & self._athletes(person, asked) if found == str(user)}
             return bool(seen) or any(found in self._grouped[user] for user in owners & self._planned(person, asked))
         scopes, user = self._scopes(person, asked, *person.coach_of), asked.whom(person)
-        if user not in owners or asked.route.scope not in scopes:
+        if user not in owners or asked.route.known_to not in scopes:
             # A deputy knows what it names, and no more.
             return user in owners and asked.route.deputy in person.roles and found in asked.names.values()
         return "read" in scopes or found == str(user) or found in self._grouped[user]
@@ -303,13 +303,15 @@ class World:
         named = asked.body.get("group_external_id") if isinstance(asked.body, dict) else None
         if named is not None and not whatever_group:
             groups = tuple({named} & {*groups})
-        return {asked.whom(person)} if asked.route.scope in self._scopes(person, asked, *groups) else set()
+        return {asked.whom(person)} if asked.route.known_to in self._scopes(person, asked, *groups) else set()
 
     def _may_write(self, person: Person, asked: Asked) -> set[UUID]:
         """The users whose rows may change by it, but for the log of accesses."""
         if not asked.writes:
             return set()
         own = asked.of_group is None and asked.whom(person) == person.user_id
+        if asked.route.own and not own:
+            return set()
         if asked.route.deputy in person.roles:
             return {asked.whom(person)}
         return {person.user_id} if own else self._coached(person, asked)

@@ -23,7 +23,7 @@ from web.routes import Route
 
 OWN = f"{OF_USER}/own-exercises"
 ANALYSES = f"{OF_USER}/trainings/{{id}}/exercises/{{exerciseId}}/sets/{{setId}}/form-analyses"
-ADVISED = "2025-01-13"  # the day that advice is for
+ADVISED = "2025-01-24"  # the day that advice is for: of no phase, which may be one of deload
 OWN_SLUGS = ("carry", "drag")  # few, so that everybody uses the same
 
 # Bodies, for the user whose data it becomes.

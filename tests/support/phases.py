@@ -8,12 +8,14 @@ import orjson
 
 from models.phases import PhaseBody, PhaseCreate, PlanAction
 from models.trainings import TrainingUpdate, exercises_json
-from storage.database import Database
+from storage.database import Database, Runner
 from storage.documents import PHASES, Documents
 from storage.exercises import read_catalogue
+from storage.plans import PlannedTraining, read_planned
 from storage.trainings import IdempotencyKey, Written
 from tests.support.workouts import PULLS, TRAININGS, Planner, create_workout
 from web import phase_writes
+from web.phase_plans import Plan
 
 PHASE_EVENTS = "phase_events"
 EARLY = dt.date(2026, 1, 1)
@@ -84,7 +86,7 @@ class PhasePlanner(Planner):
         """POST."""
         id_ = body.id or uuid4()
 
-        async def document(phases: Documents, content: str) -> Written:
+        async def document(phases: Documents, content: str, _: bool) -> Written:
             return await phases.create(self.author, id_, content, body.digest(), body.columns(), key=key)
 
         return await self._write(id_, body, document)
@@ -94,15 +96,16 @@ class PhasePlanner(Planner):
     ) -> Written:
         """PUT, as of `day`: by default one before all that is planned."""
 
-        async def document(phases: Documents, content: str) -> Written:
-            return await phases.update(self.author, id_, content, body.columns(), if_match=if_match)
+        async def document(phases: Documents, content: str, deleted: bool) -> Written:
+            write = phases.put if deleted else phases.update
+            return await write(self.author, id_, content, body.columns(), if_match=if_match)
 
         return await self._write(id_, body, document, day)
 
     async def end(self, id_: UUID) -> Written:
         """DELETE."""
 
-        async def document(phases: Documents, _: str) -> Written:
+        async def document(phases: Documents, _: str, __: bool) -> Written:
             return await phases.delete(self.author, id_)
 
         return await self._write(id_, None, document)
@@ -121,9 +124,13 @@ class PhasePlanner(Planner):
             day=day,
         )
 
-    async def preview(self, id_: UUID, body: PhaseBody | None, *, day: dt.date | None = EARLY) -> phase_writes.Plan:
+    async def preview(self, id_: UUID, body: PhaseBody | None, *, day: dt.date | None = EARLY) -> Plan:
         """What a write would do, as of `day`."""
         return await phase_writes.preview(self.database, self.user_id, id_, body, lambda _: None, day=day)
+
+    async def planned(self, runner: Runner | None = None) -> list[PlannedTraining]:
+        """All trainings that a plan may change."""
+        return await read_planned(runner or self.database, self.user_id, [row.id for row in await self.rows()])
 
     async def rows(self) -> list[Row]:
         """The user's trainings, deleted ones too, by date."""
@@ -178,7 +185,7 @@ class PhasePlanner(Planner):
                 assert orjson.dumps(said) == orjson.dumps(read)
 
 
-def previewed(plan: phase_writes.Plan) -> list[tuple[Any, ...]]:
+def previewed(plan: Plan) -> list[tuple[Any, ...]]:
     """What a preview says of trainings that change: action, training, title and moment."""
     found = [
         (
@@ -193,7 +200,7 @@ def previewed(plan: phase_writes.Plan) -> list[tuple[Any, ...]]:
     return sorted(found, key=str)
 
 
-def _title(plan: phase_writes.Plan, change: Any) -> str | None:
+def _title(plan: Plan, change: Any) -> str | None:
     if change.training is not None:
         title: str | None = change.training.title
         return title

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from analytics.progression import Done, Session, walk
+from analytics.progression import walk
 from analytics.progression_ladder import Ladder
+from analytics.progression_walk import Done, Session
 from analytics.progression_workouts import sessions_of_movement
 from models.exercises import Movement, folded
 from models.fields import number
@@ -51,7 +52,8 @@ def training(place: int, *, deload: str | None = None, **members: Any) -> Logged
     """The training of that place in the log: one each other day."""
     day = FIRST + dt.timedelta(2 * place)
     known = {"id": uuid(place), "day": day, "date": dt.datetime(day.year, day.month, day.day, 18, tzinfo=dt.UTC)}
-    return LoggedTraining(**{**known, "workout_version": 1, "deload": deload, "exercises": (), **members})
+    light = {"deload": deload, "lighter": False, "performed": known["date"]}
+    return LoggedTraining(**{**known, "workout_version": 1, **light, "exercises": (), **members})
 
 
 def session(place: int, *sets: LoggedSet, exercise: str | None = None, deload: str | None = None) -> Session:
@@ -153,7 +155,8 @@ class RealLog:
                 sets = tuple(_logged(set_) for exercise in exercises for set_ in exercise.sets)
                 slug = seed_names().get(folded(name))
                 one_exercise = LoggedExercise(UUID(int=0), name, slug, sets)
-                found.append(LoggedTraining(uuid(place), body.local_day(), body.date, 0, None, (one_exercise,)))
+                at = body.date
+                found.append(LoggedTraining(uuid(place), body.local_day(), at, 0, None, False, at, (one_exercise,)))
         return found
 
     def walk(self, name: str, kind: str) -> Walk:

@@ -1,4 +1,6 @@
-"""Hooks of schemathesis: values that no schema can tell, so that more requests get past the checks of the door."""
+"""Hooks of schemathesis: values that no schema can tell, so that more requests get past the checks of the door; and a
+check of its answers that it lacks.
+"""
 
 import re
 from typing import Any
@@ -25,6 +27,15 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KEY = re.compile(r"[!-~]{1,255}")
+_VALIDATORS = re.compile(r"[Ii]nput (should|tag)|[Vv]alue error|should (match|have|be)|[Uu]nable to")
+
+
+@schemathesis.check
+def words_are_for_people(_context: Any, response: Any, _case: schemathesis.Case) -> None:
+    """What is wrong is not said in the validator's own words."""
+    if response.status_code == 422:
+        for error in response.json().get("errors", ()):
+            assert not _VALIDATORS.search(error["message"]), error
 
 
 @schemathesis.hook

@@ -7,9 +7,11 @@ Both are written from the words of the rule, and know nothing of the service:
 - where the sets stayed in the range, at the weight, the same is prescribed again;
 - a session is missed where a set stayed below the bottom of the range, or below the weight; after so many in a row the
   weight goes back;
-- what is done in a deload week is no session.
+- what is done in a deload week is no session; it prescribes no more weight than most sets had the last time;
+- what is loaded is the nearest step of the plates, the lighter of two.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -41,10 +43,12 @@ class DoubleProgression:
     """In a row."""
     history: list[Fraction] = field(default_factory=list)
     """The weight that each session had."""
+    last: Sequence[Did] = ()
 
     def performed(self, sets: Sequence[Did]) -> str:
         """Take a session in. Returns what follows: `progress`, `hold` or `deload`."""
         self.history.append(self.weight)
+        self.last = sets
         lifted = [did.reps for did in sets if did.weight >= self.weight]
         if sum(reps >= self.high for reps in lifted) >= self.sets:
             self.weight, self.missed = self.weight + self.increment, 0
@@ -58,6 +62,17 @@ class DoubleProgression:
         self.missed = 0
         self.weight -= self.back if self.back is not None else self.weight * (self.percent or 0) / 100
         return "deload"
+
+    @property
+    def easy(self) -> Fraction:
+        """What a day of a deload week prescribes."""
+        lifted = [did.weight for did in self.last]
+        return min([self.weight, *sorted(lifted, key=lambda weight: (-lifted.count(weight), weight))[:1]])
+
+
+def loaded(weight: Fraction, step: Fraction) -> float:
+    """What is loaded of a weight."""
+    return float(math.ceil(weight / step - Fraction(1, 2)) * step)
 
 
 class Athlete:

@@ -423,11 +423,13 @@ def _plan(world: World) -> None:
 
 
 def _periodise(world: World) -> None:
-    """A phase with a training, which advice then changes, until that is undone; what is said of a day, and of a set."""
-    phase = world.write("phase-create", 1, 2040)
+    """A phase with a training, which advice then changes, until that is undone, once whole and once as far as nothing
+    was done since; what is said of a day, and of a set."""
+    laid = {"trainings": [{"training_id": CARRIED, "week": 1, "slot": 0}]}
+    phase = world.write("phase-create", 1, 2040, more=laid)
     _carry(world)
     world.planned.add(Planned(phase.aggregate.user_id, phase.aggregate.id, CARRIED))
-    world.write("phase-move", 1, 2040)
+    world.write("phase-move", 1, 2040, more=laid)
     _carry(world, date="2026-01-06T12:00:00Z")
     change = {"training_id": CARRIED, "day": "2026-01-06", "version": 2, "version_after": 3}
     world.write("advice-accept", 1, 2042, more={"changes": [change]})
@@ -435,6 +437,11 @@ def _periodise(world: World) -> None:
     undone = {"undone": True, "changes": [change | {"version_restored": 4}]}
     world.write("advice-undo", 1, 2042, more=undone, if_match=None)
     _carry(world, date="2026-01-06T12:00:00Z")
+    change |= {"version": 4, "version_after": 5}
+    world.write("advice-accept", 1, 2045, more={"changes": [change]})
+    _carry(world, date="2026-01-07T12:00:00Z")
+    undone = {"undone": True, "changes": [change | {"stays": "It was done."}]}
+    world.write("advice-undo", 1, 2045, more=undone, if_match=None)
     world.write("check-in-set", 1, 2043, if_match=None)
     world.write("check-in-set", 1, 2043, more={"sleep": 5})
     world.write("form-analysis-add", 1, 2044)
@@ -859,8 +866,13 @@ def _planned_by_nothing(world: World) -> None:
     _carry(world, 502)
 
 
+def _laid_in_words_alone(world: World) -> None:
+    world.planned.clear()
+
+
 def _laid_otherwise(world: World) -> None:
-    phase = world.write("phase-create", 1, 501)
+    laid = {"trainings": [{"training_id": str(UUID(int=502)), "week": 1, "slot": 0}]}
+    phase = world.write("phase-create", 1, 501, more=laid)
     _carry(world, 502, exercises=[SQUATS])
     world.planned.add(Planned(phase.aggregate.user_id, phase.aggregate.id, str(UUID(int=502))))
 
@@ -890,6 +902,15 @@ def _undone_otherwise(world: World) -> None:
     world.write("advice-accept", 1, 501, more={"changes": [change]})
     _carry(world, date="2026-01-08T12:00:00Z")
     undone = {"undone": True, "changes": [change | {"version_restored": 6}]}
+    world.write("advice-undo", 1, 501, more=undone, if_match=None)
+    _carry(world, date="2026-01-05T12:00:00Z")
+
+
+def _undone_in_secret(world: World) -> None:
+    """It says that a training stays, and changes it."""
+    change = {"training_id": CARRIED, "day": "2026-01-06", "version": 4, "version_after": 5}
+    undone = {"undone": True, "changes": [change | {"stays": "It was done."}]}
+    world.write("advice-accept", 1, 501, more={"changes": []})
     world.write("advice-undo", 1, 501, more=undone, if_match=None)
     _carry(world, date="2026-01-05T12:00:00Z")
 
@@ -965,11 +986,13 @@ BROKEN: dict[str, tuple[str, Callable[[World], None]]] = {
     "an event beside insights is lost": ("I1", _analysis_lost),
     "a phase planned a training that never was": ("I11", _planned_what_never_was),
     "a phase made a training that is not known as its own": ("I11", _planned_by_nothing),
+    "a phase tells of a training that is not known as its own": ("I11", _laid_in_words_alone),
     "a phase made a training unlike its workout": ("I11", _laid_otherwise),
     "a phase moved a training that was begun": ("I11", _moved_what_was_begun),
     "a training was moved beside no phase": ("I11", _laid_without_a_phase),
     "a phase was refused and moved a training": ("I11", _refused_and_laid),
     "advice was undone and left another training": ("I11", _undone_otherwise),
+    "advice was undone and changed what it says that stays": ("I11", _undone_in_secret),
     "advice tells of a change that it did not make": ("I11", _accepted_without_change),
     "a coach writes without leave": ("I11", _without_leave),
     "a coach writes when leave was taken back": ("I11", _after_leave),
@@ -998,7 +1021,7 @@ OF_ONE = {
     *(_name_lost, _analysis_lost, _other_set, _two_events_of_a_part, _part_refused_and_written, _unasked),
     *(_planned_otherwise, _planned_from_nothing, _deleted_in_part, _named_otherwise, _meaning_of_nothing),
     *(_column_otherwise, _planned_what_never_was, _planned_by_nothing, _laid_otherwise, _moved_what_was_begun),
-    *(_laid_without_a_phase, _refused_and_laid, _undone_otherwise, _accepted_without_change),
+    *(_laid_without_a_phase, _laid_in_words_alone, _refused_and_laid, _undone_otherwise, _accepted_without_change),
     *(_without_leave, _after_leave, _unlogged, _unlogged_read, _copied_otherwise, _leave_lost, _leave_kept),
     _hidden_for_ever,
 }

@@ -1,6 +1,7 @@
 """Clients of the fault harness: the same choices from the same seed, and honest records of what they were told."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from chaos.history import content_digest
 from chaos.load import Load
 from chaos.routes import COACHES_ROUTES, LEAVERS_ROUTES, ROUTES
 from chaos.routes.trainings import PATH, batch, body, create, creation
+from chaos.watch import MEMORY, PYARROW, memory_of
 from tests.support.load import until
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -161,3 +163,18 @@ async def test_every_route_is_taken_by_the_load(serve: Callable[[Handler], Await
         everything = {route.name for route in (*ROUTES, *COACHES_ROUTES, *LEAVERS_ROUTES)}
         await until(lambda: {call.kind for call in load.history} == everything, 20, "each route was taken")
     assert {call.client for call in load.history} <= {"coach", "leaver", *(f"c{number}" for number in range(6))}
+
+
+@pytest.mark.parametrize(
+    ("held", "library", "limit"),
+    [
+        (MEMORY, "/venv/pyarrow/libarrow.so.2100", MEMORY),
+        (MEMORY + 1, "/venv/pyarrow/libarrow.so.2100", MEMORY + PYARROW),
+        (MEMORY + 1, "/lib/libc.so.6", MEMORY),
+    ],
+)
+def test_who_has_read_an_archive_may_hold_more_memory(held: int, library: str, limit: int) -> None:
+    worker: Any = SimpleNamespace(
+        memory_info=lambda: SimpleNamespace(rss=held), memory_maps=lambda: [SimpleNamespace(path=library)]
+    )
+    assert memory_of(worker) == (held, limit)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.exercises import MovementCreate, MovementUpdate, folded
+from models.exercises import Catalogue, MovementCreate, MovementUpdate, folded
 from storage.exercises import FoundMovement
 from web.exercises import _EXAMPLE, MovementQuery, _cursor, _place
 
@@ -75,3 +75,21 @@ def test_difficulties_are_in_order() -> None:
     MovementQuery.model_validate_strings({"min_difficulty": "3", "max_difficulty": "3"})
     with pytest.raises(ValidationError):
         MovementQuery.model_validate_strings({"min_difficulty": "4", "max_difficulty": "3"})
+
+
+@pytest.mark.parametrize(
+    ("slug", "hint"),
+    [
+        ("pistol-sqat", " Did you mean `pistol-squat` or `box-pistol-squat`?"),
+        ("front-lever", " Did you mean `full-front-lever`?"),
+        ("pistol", " Did you mean `pistol-squat` or `box-pistol-squat`?"),
+        ("lev", " Did you mean `full-front-lever`?"),
+        ("fu", ""),
+        ("nonsense", ""),
+        ("", ""),
+    ],
+)
+def test_a_slug_that_is_not_there_is_answered_by_those_like_it(slug: str, hint: str) -> None:
+    there = Catalogue({}, dict.fromkeys(("dip", "pistol-squat", "box-pistol-squat", "full-front-lever"), 1))
+    error = there.unknown(slug, "/movement")
+    assert (str(error), error.pointer) == (f"The catalogue has no movement `{slug}`.{hint}", "/movement")

@@ -23,8 +23,8 @@ from pydantic import ValidationError
 from analytics import goals
 from analytics.goals import Line, Progress, progress, student
 from analytics.strength import best_set, is_assisted
-from models.errors import UnknownExercise
-from models.exercises import Catalogue
+from models.errors import UnknownExercise, Unprocessable
+from models.exercises import Catalogue, Movement
 from models.goals import Goal, GoalCreate, GoalMetric, GoalState, GoalUpdate, Point
 from models.sets import Unit
 from models.strong import read_strong
@@ -49,6 +49,10 @@ def goal(target: float = 120, *, start: int = 0, due: int = 120, metric: GoalMet
     return Goal(metric, Decimal(str(target)), at(start), at(due))
 
 
+def goal_of(**changed: Any) -> GoalCreate:
+    return GoalCreate.model_validate_json(orjson.dumps(BODY | changed))
+
+
 def points(values: dict[int, float]) -> list[Point]:
     return [Point(at(day), Decimal(str(value)), UUID(int=day + 10_000)) for day, value in values.items()]
 
@@ -65,7 +69,7 @@ def told(values: Sequence[Point], day: int, of: Goal | None = None) -> Progress:
 # What clients may say.
 
 
-def pointers(**changed: Any) -> list[tuple[tuple[str | int, ...], str]]:
+def faults(**changed: Any) -> list[tuple[tuple[str | int, ...], str]]:
     said = {name: value for name, value in (BODY | changed).items() if value is not None}
     with pytest.raises(ValidationError) as error:
         GoalCreate.model_validate_json(orjson.dumps(said))
@@ -73,19 +77,29 @@ def pointers(**changed: Any) -> list[tuple[tuple[str | int, ...], str]]:
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("changed", "place", "message"),
     [
-        ({"movement": None}, "`e1rm_kg` needs `movement`"),
-        ({"metric": "weekly_trainings"}, "`movement` does not go with `weekly_trainings`"),
-        ({"at_weight_kg": 100}, "`at_weight_kg` goes with `reps` alone"),
-        ({"metric": "reps", "target": 0}, "the `target` of `reps` must be more than 0"),
-        ({"metric": "reps", "target": 8.5}, "the `target` of `reps` must be a whole number"),
-        ({"due": "2026-01-05"}, "`due` must be 1 to 3,660 days after `start_day`"),
-        ({"due": "2036-01-15"}, "`due` must be 1 to 3,660 days after `start_day`"),
+        ({"movement": None}, "movement", "is required by `e1rm_kg`"),
+        ({"metric": "weekly_volume_kg"}, "movement", "does not go with `weekly_volume_kg`, which is of all training"),
+        ({"at_weight_kg": 100}, "at_weight_kg", "goes with `reps` alone"),
+        ({"metric": "reps", "target": 0}, "target", "must be more than 0"),
+        ({"metric": "reps", "target": 8.5}, "target", "must be a whole number"),
+        ({"metric": "reps", "target": 10_001}, "target", "must be at most 10,000"),
+        ({"metric": "weight_kg", "target": 10_000.5}, "target", "must be at most 10,000"),
+        ({"metric": "hold_seconds", "target": 86_401}, "target", "must be at most 86,400"),
+        ({"metric": "weekly_trainings", "movement": None, "target": 71}, "target", "must be at most 70"),
+        ({"metric": "weekly_hard_sets", "movement": None, "target": 1_001}, "target", "must be at most 1,000"),
+        ({"due": "2026-01-05"}, "due", "must be 1 to 3,660 days after `start_day`"),
+        ({"due": "2036-01-15"}, "due", "must be 1 to 3,660 days after `start_day`"),
     ],
 )
-def test_what_does_not_go_together_is_refused(changed: dict[str, Any], message: str) -> None:
-    assert [found for _, found in pointers(**changed) if message in found]
+def test_what_does_not_go_together_is_refused(changed: dict[str, Any], place: str, message: str) -> None:
+    assert faults(**changed) == [((place,), message)]
+
+
+def test_all_that_does_not_go_together_is_named_at_once() -> None:
+    found = faults(metric="weekly_trainings", at_weight_kg=1, target=-0.5, due="2026-01-05")
+    assert [place for (place,), _ in found] == ["movement", "at_weight_kg", "target", "due"]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +121,7 @@ def test_what_does_not_go_together_is_refused(changed: dict[str, Any], message: 
     ],
 )
 def test_what_is_wrong_is_named(field: str, value: Any) -> None:
-    assert [loc for loc, _ in pointers(**{field: value})] == [(field,)]
+    assert [loc for loc, _ in faults(**{field: value})] == [(field,)]
 
 
 def test_a_goal_is_stored_as_it_was_said() -> None:
@@ -122,18 +136,50 @@ def test_a_goal_is_stored_as_it_was_said() -> None:
 
 
 def test_assistance_may_be_aimed_at() -> None:
-    body = GoalCreate.model_validate_json(orjson.dumps(BODY | {"metric": "weight_kg", "target": -10}))
-    assert body.target == -10
+    assert goal_of(metric="weight_kg", target=-10).target == -10
+
+
+def test_of_what_lifts_no_body_an_estimate_is_more_than_nothing() -> None:
+    """Assistance is taken off the body's part of a load; a barbell has none."""
+    squat = Movement("squat", 1, "Squat", "Legs", "reps", 5, Decimal("0.8"), equipment=("barbell",))
+    press, pull = (Movement(f"lift-{n}", 1, "Lift", "Pull", "reps", 5, Decimal(n)) for n in (0, 1))
+    unknown = Movement("lift", 1, "Lift", "Pull", "reps", 5, None)
+    catalogue = Catalogue.of([squat, press, pull, unknown])
+    for slug in ("squat", "lift-0"):
+        with pytest.raises(Unprocessable) as error:
+            goal_of(movement=slug, target=-5).check_movement(catalogue)
+        assert (error.value.pointer, str(error.value)) == (
+            "/target", f"An e1RM of `{slug}` is of its load alone, so the target must be more than 0."
+        )  # fmt: skip
+        goal_of(movement=slug, target=-5, metric="weight_kg").check_movement(catalogue)
+    for slug in ("lift-1", "lift", "own:pull", "name:pull"):
+        goal_of(movement=slug, target=-5).check_movement(catalogue)
 
 
 def test_a_movement_that_the_catalogue_lacks_is_named() -> None:
-    empty = Catalogue({}, {})
+    empty = Catalogue.of([])
     for key in ("own:carry", "name:squat"):
-        GoalCreate.model_validate_json(orjson.dumps(BODY | {"movement": key})).check_movement(empty)
+        goal_of(movement=key).check_movement(empty)
     with pytest.raises(UnknownExercise) as error:
-        GoalCreate.model_validate_json(orjson.dumps(BODY)).check_movement(empty)
+        goal_of().check_movement(empty)
     assert error.value.pointer == "/movement"
-    GoalCreate.model_validate_json(orjson.dumps(BODY)).check_movement(Catalogue({}, {"pistol-squat": 1}))
+
+
+def test_a_movement_of_the_catalogue_is_measured_in_what_it_is_measured_in() -> None:
+    held, done = (Movement(mode, 1, mode, "Core", mode, 5, None) for mode in ("hold", "reps"))
+    catalogue = Catalogue.of([held, done])
+    of_both = {"weight_kg"}
+    for movement, others in (("hold", {"e1rm_kg", "reps", "session_volume_kg"}), ("reps", {"hold_seconds"})):
+        for metric in (metric for metric in GoalMetric if not metric.weekly):
+            body = goal_of(movement=movement, metric=metric)
+            if metric not in others:
+                body.check_movement(catalogue)
+                continue
+            with pytest.raises(Unprocessable) as error:
+                body.check_movement(catalogue)
+            assert error.value.pointer == "/metric"
+            said = {name for name in GoalMetric if f"`{name}`" in str(error.value)}
+            assert said == {name for name in GoalMetric if not name.weekly} - others >= of_both
 
 
 # How far it is.
@@ -154,20 +200,50 @@ def test_without_a_value_before_the_way_begins_with_the_first_since() -> None:
 
 
 @pytest.mark.parametrize("before", [120, 130])
-def test_where_there_is_no_way_there_is_no_share(before: float) -> None:
-    assert told(points({-3: before, 10: 95}), 20).share is None
-    assert told(points({-3: before}), 20).share is None
-    assert told(points({}), 20).share is None
+def test_where_there_is_no_way_there_is_no_share_and_a_reason(before: float) -> None:
+    beyond = f"There is no way to go: it began at {before} kg, with a target of 120 kg."
+    nothing = "There is no value since Monday, 5 January 2026."
+    for values, day, reason in (
+        ({-3: before, 10: 95}, 20, beyond),
+        ({-3: before}, 20, nothing),
+        ({}, 20, nothing),
+        ({-3: before}, -1, "The goal begins on Monday, 5 January 2026."),
+    ):
+        found = told(points(values), day)
+        assert (found.share, found.share_reason) == (None, reason)
+
+
+def test_what_is_achieved_and_nothing_else_is_all_of_the_way() -> None:
+    assert told(points({-3: 0, 4: 119.9999}), 20).share == 0.9999
+    for values in ({4: 130}, {-3: 125, 4: 121}, {-3: 100, 4: 130, 7: 90}):
+        found = told(points(values), 20)
+        assert (found.share, found.share_reason) == (1, None)
+
+
+@given(
+    st.dictionaries(st.integers(-120, 200), st.integers(0, 12), max_size=12),
+    st.integers(1, 12),
+    st.integers(-20, 200),
+    st.sampled_from([GoalMetric.E1RM_KG, GoalMetric.WEEKLY_TRAININGS]),
+)
+def test_what_is_not_told_has_a_reason(values: dict[int, int], target: int, day: int, metric: GoalMetric) -> None:
+    ordered = points({at_: values[at_] for at_ in sorted(values)})
+    found = told(ordered, day, goal(target, metric=metric))
+    assert (found.share is None) is (found.share_reason is not None)
+    assert (found.share == 1) is (found.achieved is not None) is (found.state is GoalState.ACHIEVED)
+    assert all(reason.endswith(".") for reason in (found.reason, found.forecast_reason, found.share_reason or "."))
+    assert not re.search(r"\d{4}-\d{2}|  |\b1 days", f"{found.reason} {found.forecast_reason} {found.share_reason}")
 
 
 def test_it_is_achieved_on_the_first_day_at_the_target() -> None:
     found = told(points({-3: 125, 4: 119, 9: 120, 12: 130}), 20)
     assert found.achieved == Point(at(9), Decimal(120), UUID(int=10_009))
     assert (found.state, found.forecast) == (GoalState.ACHIEVED, None)
-    assert found.reason == "120 kg on 2026-01-14 reached the target of 120 kg."
+    assert found.reason == "Reached on Wednesday, 14 January 2026: 120 kg, and the target is 120 kg."
     late = told(points({4: 119, 125: 121}), 130)
     assert (late.state, late.achieved and late.achieved.day) == (GoalState.ACHIEVED, at(125))
-    assert late.reason == "121 kg on 2026-05-10 reached the target of 120 kg, 5 days after it was due."
+    assert late.reason == ("Reached on Sunday, 10 May 2026, 5 days after it was due: 121 kg, and the target is 120 kg.")
+    assert "2026, a day after it was due: 121 kg" in told(points({4: 119, 121: 121}), 130).reason
 
 
 def test_less_assistance_is_more() -> None:
@@ -181,10 +257,22 @@ def test_it_is_missed_after_the_day_that_it_was_due_on() -> None:
     assert told(rising(range(0, 60, 3)), 120).state is not GoalState.MISSED
     found = told(points({4: 119}), 121)
     assert (found.state, found.forecast_reason) == (GoalState.MISSED, "The day that it was due on is over.")
-    assert found.reason == (
-        "The target of 120 kg was due on 2026-05-05, and since 2026-01-05 the best was 119 kg, on 2026-01-09."
+    due = "The target of 120 kg was due on Tuesday, 5 May 2026."
+    assert found.reason == f"{due} The best by then was 119 kg, on Friday, 9 January 2026."
+    assert told(points({-4: 119}), 121).reason == f"{due} There was no value by then."
+
+
+def test_what_came_after_the_day_due_is_not_told_as_from_before() -> None:
+    due = "The target of 120 kg was due on Tuesday, 5 May 2026."
+    later = told(points({4: 110, 125: 119}), 130)
+    assert (later.state, later.best and later.best.day) == (GoalState.MISSED, at(125))
+    assert later.reason == (
+        f"{due} The best by then was 110 kg, on Friday, 9 January 2026. Since then the best is 119 kg, on Sunday, "
+        "10 May 2026."
     )
-    assert told(points({-4: 119}), 121).reason.endswith("and since 2026-01-05 nothing was logged.")
+    alone = told(points({125: 119}), 130).reason
+    assert alone == f"{due} There was no value by then. Since then the best is 119 kg, on Sunday, 10 May 2026."
+    assert "Since then" not in told(points({4: 119, 125: 110}), 130).reason
 
 
 def test_what_was_done_later_is_left_out() -> None:
@@ -200,16 +288,18 @@ def test_the_line_is_on_track_or_behind() -> None:
     days = list(range(0, 84, 3))
     ahead = told(rising(days, by=0.2), 83)
     assert (ahead.state, ahead.forecast and ahead.forecast.day) == (GoalState.ON_TRACK, at(120))
-    assert ahead.reason == "Expected on 2026-05-05: 123.8 kg; the target is 120 kg."
+    assert ahead.reason == "Expected on Tuesday, 5 May 2026: 123.8 kg; the target is 120 kg."
     behind = told(rising(days, by=0.1), 83)
     assert behind.state is GoalState.BEHIND
-    assert behind.reason == "Expected on 2026-05-05: 111.8 kg, 8.2 kg less than the target of 120 kg."
+    assert behind.reason == ("Expected on Tuesday, 5 May 2026: 111.8 kg, 8.2 kg less than the target of 120 kg.")
     assert behind.forecast is not None
     assert (behind.forecast.observations, behind.forecast.first, behind.forecast.last) == (28, at(0), at(81))
     assert behind.forecast_reason == (
-        "If it goes on as from 2026-01-05 to 2026-03-27 (28 values): 111.8 kg on 2026-05-05, and 80% of such values "
-        "between 110.2 kg and 113.4 kg."
+        "If it goes on as in the 28 values from Monday, 5 January 2026 to Friday, 27 March 2026: 111.8 kg on Tuesday, "
+        "5 May 2026, and 80% of such values between 110.2 kg and 113.4 kg. Then the target is reached on Wednesday, "
+        "29 July 2026."
     )
+    assert behind.forecast.reached.expected == dt.date(2026, 7, 29)
 
 
 def test_the_days_on_which_it_is_reached() -> None:
@@ -223,6 +313,8 @@ def test_the_days_on_which_it_is_reached() -> None:
     assert abs((reached.expected - at(95)).days) <= 2
     far = told(rising(range(0, 84, 3), by=0.2), 83, goal(400, due=150)).forecast
     assert (far and far.reached) == (None, None, None)
+    why = told(rising(range(0, 84, 3), by=0.2), 83, goal(400, due=150)).forecast_reason
+    assert why.endswith(" The target is not reached by Saturday, 5 September 2026, up to which a forecast goes.")
 
 
 def test_values_on_a_line_have_no_interval() -> None:
@@ -231,7 +323,7 @@ def test_values_on_a_line_have_no_interval() -> None:
     assert (found.forecast.value, found.forecast.low, found.forecast.high) == (112, None, None)
     assert found.forecast.reached == (None, at(121), None)
     assert "tells nothing of how they will scatter" in found.forecast_reason
-    assert found.reason == "Expected on 2026-05-05: 112 kg, a little less than the target of 112.05 kg."
+    assert found.reason == "Expected on Tuesday, 5 May 2026: 112 kg, a little less than the target of 112.05 kg."
 
 
 def test_repetitions_are_never_fewer_than_none() -> None:
@@ -291,7 +383,7 @@ def test_the_line_goes_through_84_days_and_all_since_the_start() -> None:
 
 def test_before_its_first_day_a_goal_is_neither_on_track_nor_behind() -> None:
     found = told(rising(range(-60, 0, 3)), -1, goal(due=100))
-    assert (found.state, found.reason) == (GoalState.UNKNOWN, "The goal begins on 2026-01-05.")
+    assert (found.state, found.reason) == (GoalState.UNKNOWN, "The goal begins on Monday, 5 January 2026.")
     assert (found.start and found.start.day, found.best) == (at(-6), None)
     assert found.forecast is not None
 
@@ -340,7 +432,8 @@ def test_the_week_that_holds_the_day_due_is_forecast() -> None:
     assert found.forecast is not None
     assert (found.forecast.day, found.forecast.observations) == (at(70), 8)
     assert found.reason == (
-        "Expected in the week from 2026-03-16 on: 13.3 trainings, 0.7 trainings less than the target of 14 trainings."
+        "Expected in the week from Monday, 16 March 2026 on: 13.3 trainings, 0.7 trainings less than the target of "
+        "14 trainings."
     )
     assert all(day is None or day.weekday() == 0 for day in found.forecast.reached)
 
@@ -348,7 +441,39 @@ def test_the_week_that_holds_the_day_due_is_forecast() -> None:
 def test_without_a_training_there_is_nothing() -> None:
     found = progress(week(3), [], at(30), None)
     assert (found.start, found.best, found.share, found.points) == (None, None, None, [])
-    assert (found.state, found.reason) == (GoalState.UNKNOWN, "A forecast needs 6 values, and there are 0.")
+    assert (found.state, found.reason) == (GoalState.UNKNOWN, "No training is completed yet.")
+    assert found.forecast_reason == "A forecast needs 6 values, and there are 0."
+
+
+@pytest.mark.parametrize(
+    ("metric", "lack"),
+    [
+        (GoalMetric.E1RM_KG, "has 1 to 12 repetitions with a load"),
+        (GoalMetric.WEIGHT_KG, "has a weight"),
+        (GoalMetric.REPS, "has repetitions at 20.5 kg or more"),
+        (GoalMetric.HOLD_SECONDS, "was held, with its seconds and no repetition"),
+        (GoalMetric.SESSION_VOLUME_KG, "has a weight"),
+    ],
+)
+def test_what_may_never_have_a_value_says_so(metric: GoalMetric, lack: str) -> None:
+    """Where a movement is trained, and none of its sets has what the goal looks at."""
+    aim = goal(20, metric=metric)._replace(at_weight_kg=Decimal("20.5"))
+    found = progress(aim, [], at(30), at(0), 3)
+    assert (found.state, found.share_reason) == (GoalState.UNKNOWN, "There is no value since Monday, 5 January 2026.")
+    assert found.reason == (
+        f"Since Wednesday, 12 November 2025 it was trained on 3 days, and no set of it that counts {lack}."
+    )
+    untrained = progress(aim, [], at(30), at(0))
+    assert untrained.reason == "Since Wednesday, 12 November 2025 it was not trained."
+    assert progress(aim, [], at(130), at(0), 3).reason.endswith(f"no set of it that counts {lack}.")
+
+
+@pytest.mark.parametrize(("fewest", "unweighed"), [(None, False), (8, True), (12, True), (13, False)])
+def test_an_estimate_that_wants_a_body_mass_says_so(fewest: int | None, unweighed: bool) -> None:
+    found = progress(goal(20), [], at(30), at(0), 3, fewest=fewest).reason
+    assert found.startswith("Since Wednesday, 12 November 2025 it was trained on 3 days, ")
+    said = "without a body mass: its e1RM has the body's part of the load in it. Log your body mass with the training."
+    assert found.endswith(said) is unweighed
 
 
 # How honest the interval is.

@@ -61,17 +61,26 @@ def laid(found: Sequence[Change], before: Sequence[Laid] = ()) -> list[Laid]:
         if change.place is None:
             continue
         training = change.training or _new(change, len(now))
-        notes = training.notes if change.turns is None else DELOAD_NOTE if change.turns else None
-        now.append(replace(training, place=change.place, spot=change.spot, notes=notes))
+        deload = training.deload if change.turns is None else change.turns
+        now.append(replace(training, place=change.place, spot=change.spot, deload=deload))
     return now
 
 
 def _new(change: Change, number: int) -> Laid:
-    notes = DELOAD_NOTE if change.deload else None
     assert change.place is not None
     id_ = UUID(int=1000 + change.place.week * 1000 + change.place.slot * 100_000 + number)
     return Laid(
-        id_, change.phase_id, change.place, Status.PLANNED, False, False, change.spot, "Pull", WORKOUTS[0], notes
+        id=id_,
+        version=1,
+        phase_id=change.phase_id,
+        place=change.place,
+        status=Status.PLANNED,
+        skipped=False,
+        deleted=False,
+        spot=change.spot,
+        title="Pull",
+        workout_id=WORKOUTS[0],
+        deload=change.deload,
     )
 
 
@@ -147,12 +156,14 @@ def test_moving_a_phase_moves_what_is_not_yet_done() -> None:
     by_id = {change.training.id: change for change in found if change.training is not None}
     assert len(found) == 4
     assert by_id[done.id].action is PlanAction.KEEP
-    assert by_id[done.id].reason == "It is completed."
+    assert by_id[done.id].reason == "It is completed, and stays."
     assert by_id[moved.id].spot == shifted(moved.spot, 9)
-    assert by_id[moved.id].reason == "You moved it to Saturday, 10 January 2026; it moves with its phase, by +7 days."
-    assert by_id[deleted.id].reason == "You deleted it: it is not made again."
+    assert by_id[moved.id].reason == "It was moved to Saturday, 10 January 2026. It goes with its phase, 7 days later."
+    assert by_id[deleted.id].reason == "It was deleted, and is not made again."
     assert by_id[free.id].spot == shifted(free.spot, 7)
-    assert by_id[free.id].reason == "Its phase lays it on Thursday, 22 January 2026 now, 18:30."
+    assert by_id[free.id].reason == "Its phase lays it on Thursday, 22 January 2026 at 18:30 now."
+    earlier = put(phase, body(schedule=[slot(1, 3)]), trainings[1:2])[0]
+    assert earlier.reason == "It was moved to Saturday, 10 January 2026. It goes with its phase, 1 day earlier."
 
 
 def test_a_phase_that_is_moved_by_less_than_a_week_lays_its_weekdays_anew() -> None:
@@ -208,10 +219,10 @@ def test_what_is_not_free_is_left_alone_when_its_place_goes() -> None:
         assert actions(found) == ["keep"] * 4
         assert {change.place for change in found} == {None}
         assert [change.reason for change in found] == [
-            "It is completed.",
-            "It is begun.",
-            "You skipped it.",
-            "You deleted it: it is not made again.",
+            "It is completed, and stays.",
+            "It is begun, and stays.",
+            "It is skipped, and stays.",
+            "It was deleted, and is not made again.",
         ]
     assert actions(put(phase, None, made(phase))) == ["delete"] * 4
 
@@ -363,8 +374,30 @@ def test_a_slot_that_comes_while_the_phase_runs_is_laid_from_the_present_day_on(
     assert actions(again) == ["keep"] * 5
     moved = changes([Step(PHASE, phase, body(first="2025-12-29", last="2026-01-11"))], made(phase), today=today)
     assert actions(moved) == ["move"] * 4
-    # A new phase lays all of its days.
+    # A new phase lays all of its days, one that comes back those that are left.
     assert len(changes([Step(PHASE, None, phase)], [], today=today)) == 4
+    assert [str(change.spot.day) for change in changes([Step(PHASE, None, phase, back=True)], [], today=today)] == [
+        "2026-01-15"
+    ]
+
+
+def test_what_was_done_stands_for_a_session_of_a_phase_that_comes_back() -> None:
+    twice = body(schedule=[slot(0, 1, "07:00"), slot(0, 1, "18:30"), slot(1, 4)])
+    monday = dt.date(2026, 1, 5)
+    (workout, *_) = [each.workout_id for each in twice.schedule]
+
+    def made_on_monday(step: Step, taken: dict[tuple[UUID, dt.date], int]) -> list[str]:
+        found = changes([step], [], today=monday, taken=taken)
+        mondays = [change for change in found if change.spot.day == monday]
+        assert len(found) == 4 + len(mondays)
+        return [change.reason.split(" at ")[1][:5] for change in mondays]
+
+    back = Step(PHASE, None, twice, back=True)
+    assert made_on_monday(back, {}) == ["07:00", "18:30"]
+    assert made_on_monday(back, {(workout, monday): 1}) == ["18:30"]
+    assert made_on_monday(back, {(workout, monday): 3}) == []
+    assert made_on_monday(back, {(UUID(int=9), monday): 1}) == ["07:00", "18:30"]
+    assert made_on_monday(Step(PHASE, None, twice), {(workout, monday): 1}) == ["07:00", "18:30"]  # a new one
 
 
 _slots = st.lists(
@@ -477,10 +510,54 @@ def test_a_schedule_that_is_too_much_is_refused() -> None:
     assert refused.value.pointer == "/schedule"
     with pytest.raises(Unprocessable) as refused:
         check(body(schedule=[slot(0, 1), slot(1, 1, weeks=[1, 3])]))
-    assert (refused.value.pointer, str(refused.value)) == ("/schedule/1/weeks", "The phase has 2 weeks only.")
+    assert (refused.value.pointer, str(refused.value)) == ("/schedule/1/weeks", "The phase has only 2 weeks.")
     far = replace(made(body())[0], spot=Spot(dt.date(2190, 1, 1), dt.datetime(2190, 1, 1, tzinfo=dt.UTC), "UTC"))
     with pytest.raises(Unprocessable) as refused:
         put(body(), body(first="2096-01-05", last="2096-01-18"), [far])
+    assert refused.value.pointer == "/first"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"last": "2026-01-07"}, "There is no Thursday in the phase."),
+        (
+            {"last": "2026-01-14", "schedule": [slot(0, 1), slot(1, 4, weeks=[2])]},
+            "There is no Thursday in these weeks of the phase.",
+        ),
+    ],
+)
+def test_a_weekday_that_never_comes_is_refused(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        check(body(**fields))
+    assert (refused.value.pointer, str(refused.value)) == ("/schedule/1/weekday", said)
+    check(body(last="2026-01-14", schedule=[slot(0, 1), slot(1, 4)]))  # not in the second week, and in the first
+
+
+def test_one_change_is_about_so_many_trainings_together() -> None:
+    daily = [slot(0, day, f"{hour:02}:00") for hour in range(24) for day in range(1, 8)]
+    weeks = [body(last="2026-01-25", schedule=daily).moved(n * 21 * _DAY) for n in range(2)]  # of 504 trainings each
+    block = body(last="2026-02-28", schedule=[])
+
+    def moved(*microcycles: PhaseBody) -> list[Step]:
+        return [Step(UUID(int=n), each, each.moved(7 * _DAY)) for n, each in enumerate((block, *microcycles))]
+
+    said = "One change together is about at most 1,000 trainings, and the phase and the 2 microcycles that move with it"
+    with pytest.raises(Unprocessable, match=f"{said} have more") as refused:
+        changes(moved(*weeks), [])
+    assert refused.value.pointer == "/first"
+    assert len(changes(moved(weeks[0]), made(weeks[0]))) == 504
+    easy = [Step(OTHER, None, body(deload=True, schedule=[]))]
+    (one,) = made(body(last="2026-01-11", schedule=[slot(0, 1)]))
+    planned = [replace(one, id=UUID(int=n)) for n in range(1_001)]
+    assert len(changes(easy, planned[1:])) == 1_000
+    with pytest.raises(Unprocessable, match="on the days of this deload there are more") as refused:
+        changes(easy, planned)
+    assert refused.value.pointer == "/deload"
+    week = body(deload=True, schedule=[])
+    others = "and the others on the days of a deload among them have more"
+    with pytest.raises(Unprocessable, match=f"the phase, the 1 microcycle that moves with it {others}") as refused:
+        changes(moved(week), [replace(training, phase_id=UUID(int=7)) for training in planned])
     assert refused.value.pointer == "/first"
 
 

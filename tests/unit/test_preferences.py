@@ -1,13 +1,15 @@
 """What an athlete prefers: done often, skipped, and replaced, out of completed trainings."""
 
 import datetime as dt
+from dataclasses import replace
 from uuid import UUID, uuid5
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.preferences import DoneExercise, DoneTraining, Habit, WorkoutExercise, habits, preferences
-from models.exercises import Catalogue
+from models.exercises import Catalogue, Movement
 from tests.support.advice import CATALOGUE, NAMES
 
 NOTHING = Catalogue.of([])
@@ -123,3 +125,30 @@ def test_what_was_skipped_was_planned_and_each_place_is_taken_once(
         assert len(set(each)) == len(each)
         assert set(each) <= {exercise.exercise for exercise in one.exercises if exercise.done}
     preferences(trainings, found)
+
+
+LADDER = Catalogue.of(
+    [
+        Movement("push-up", 1, "Push-up", "Push", "reps", 2, None, easier_slugs=()),
+        Movement("archer-push-up", 1, "Archer Push-up", "Push", "reps", 5, None, easier_slugs=("push-up",)),
+        Movement("dip", 1, "Dip", "Push", "reps", 4, None, easier_slugs=()),
+    ]
+)
+ARCHER = DoneExercise(id_of("push-up"), "Archer Push-up", "archer-push-up", 3, 3)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("workout", [("push-up", "dip"), None])
+def test_a_movement_that_the_rule_climbed_to_is_neither_skipped_nor_a_replacement(
+    beside: bool, workout: tuple[str, ...] | None
+) -> None:
+    """Of a workout at its version as of one that was changed since; in the exercise's own place or beside it."""
+    climbed = [ARCHER._replace(id=FREE, planned=0), done("push-up", 0, planned=3)] if beside else [ARCHER]
+    said = [training(n, *climbed, done("dip", 0, planned=3), workout=workout) for n in range(6)]
+    ruled = [replace(one, climbs=frozenset({id_of("push-up")})) for one in said]
+    found = {habit.movement: habit for habit in habits(ruled, LADDER)}
+    meant = "push-up" if beside or workout else "archer-push-up"
+    assert (found[meant].planned, found[meant].skipped, found[meant].by) == (6, (), None)
+    assert (len(found["dip"].skipped), found["dip"].by) == (6, None)  # nor did it take the place of that
+    if beside or workout:  # without such a rule another movement in its place is what it looks like
+        assert len(habit_of("push-up", said, LADDER).skipped) == 6

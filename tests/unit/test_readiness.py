@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.readiness import BASELINE_DAYS, DAYS_BEFORE, RULES, hooper, readiness
+from analytics.readiness import BASELINE_DAYS, DAYS_BEFORE, LEAST_CONFIDENCE, RULES, hooper, readiness
 from models.readiness import CheckInValues, ComponentName, PlannedSets, ReadinessComponent, ReadinessItem
 from tests.support.bodies import uuid
 
@@ -259,10 +259,25 @@ def test_a_bad_day_says_what_speaks_against_it() -> None:
     assert component(found, ComponentName.PERFORMANCE).reason == "No set was planned on the 7 days before."
 
 
+def test_what_too_little_is_known_of_is_not_called_above_or_below_the_usual() -> None:
+    """A kilogram or two and a pulse of ten days: no more than 0.0536 of what could be known."""
+    usual = {"bodyweight_kg": 80, "resting_heart_rate": 50}
+    found = today([*[GOOD | usual] * 10, usual | {"bodyweight_kg": 78, "sleep": 2}])
+    assert (found.score, found.confidence) == (33.3, 0.0536)
+    assert found.reason == (
+        "Too little is known to set the day beside your usual one: body mass 78.0 kg (usually 80.0 kg) speaks against "
+        "it. Known: 2 of 6 components. The Hooper index needs all four items, and fatigue, stress and soreness are "
+        "missing."
+    )
+    week = dict.fromkeys(ITEMS, 2)
+    said = today([*[week] * 7, dict.fromkeys(ITEMS, 5)])  # the Hooper index, from as few days as it may be
+    assert (said.confidence, said.reason.partition(":")[0]) == (LEAST_CONFIDENCE, "Below your usual day")
+
+
 def test_a_point_more_after_a_month_of_equal_days_is_no_alarm() -> None:
-    """Their spread is 0: the floor stands for it."""
+    """Their spread is 0: the floor stands for it, and is told beside it."""
     found = component(today([*[GOOD] * 28, GOOD | {"fatigue": 3}]), ComponentName.HOOPER)
-    assert (found.value, found.mean, found.spread, found.z, found.score) == (9, 8, 0, -0.5, 40)
+    assert (found.value, found.mean, found.spread, found.floor, found.z, found.score) == (9, 8, 0, 2, -0.5, 40)
 
 
 @pytest.mark.parametrize(("beats", "score"), [(90, 0), (20, 100)])
@@ -289,15 +304,23 @@ def test_the_reasons_of_a_day_without_a_score() -> None:
 @pytest.mark.parametrize(
     ("given_", "reason"),
     [
-        (("sleep", "fatigue", "soreness"), "The Hooper index needs all four items: stress is missing."),
-        (("stress",), "The Hooper index needs all four items: sleep, fatigue and soreness are missing."),
+        (("sleep", "fatigue", "stress"), "The Hooper index needs all four items, and soreness is missing."),
+        (("stress",), "The Hooper index needs all four items, and sleep, fatigue and soreness are missing."),
     ],
 )
 def test_of_fewer_than_four_items_there_is_no_hooper_index(given_: Sequence[str], reason: str) -> None:
-    found = today([*[GOOD] * 28, {name: GOOD[name] for name in given_}])
+    said = {name: GOOD[name] for name in given_}
+    found = today([*[GOOD] * 28, said])
     assert found.hooper is None
     assert component(found, ComponentName.HOOPER).reason == reason
-    assert (found.score, found.confidence) == (None, 0)
+    assert (found.score, found.confidence, found.reason) == (None, 0, f"No score. {reason}")
+    slept = {"sleep_hours": 8}
+    known = today([*[GOOD] * 28, said | slept])
+    assert known.reason == (
+        f"About your usual day: what is known is close to its mean. Known: 1 of 6 components. {reason}"
+    )
+    early = today([*[GOOD] * 2, said | slept]).reason
+    assert early == f"No score yet: 7 of the 28 days before need a value, and 2 at most have one. {reason}"
 
 
 @pytest.mark.parametrize(("items", "expected"), [((1, 1, 1, 1), 4), ((1, 2, 2, 3), 8), ((7, 7, 7, 7), 28)])
@@ -306,14 +329,19 @@ def test_the_hooper_index_is_the_sum_of_its_four_items(items: tuple[int, ...], e
 
 
 def test_a_loss_of_body_mass_counts_and_a_gain_does_not() -> None:
-    def score(kilograms: float) -> float | None:
+    def told(kilograms: float) -> tuple[float | None, str]:
         found = component(
             today([*[{"bodyweight_kg": 72}] * 28, {"bodyweight_kg": kilograms}]), ComponentName.BODYWEIGHT
         )
-        assert kilograms < 72 or found.reason.endswith(": only a loss counts.")
-        return found.score
+        return found.score, found.reason
 
-    assert [score(kilograms) for kilograms in (71, 71.5, 72, 75)] == [10, 30, 50, 50]
+    usual = "(usually 72.0 kg)"
+    assert [told(kilograms) for kilograms in (71, 71.5, 72, 75)] == [
+        (10, f"Body mass 71.0 kg {usual}: much lower than usual."),
+        (30, f"Body mass 71.5 kg {usual}: lower than usual."),
+        (50, f"Body mass 72.0 kg {usual}: about as usual."),
+        (50, f"Body mass 75.0 kg {usual}: a gain counts neither way."),
+    ]
 
 
 def test_sets_of_missed_and_skipped_trainings_count_as_not_met() -> None:

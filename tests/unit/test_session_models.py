@@ -78,7 +78,11 @@ def test_a_session_is_completed() -> None:
         ({"exercises": [{"name": "x", "sets": -1}]}, "/exercises/0/sets", "must be at least 0"),
         ({"exercises": [{"name": "x", "sets": 501, "actual_reps": 1}]}, "/exercises/0/sets", "must be at most 500"),
         ({"exercises": [{"name": "x", "actual_reps": 1}]}, "/exercises/0/sets", "is required"),
-        ({"exercises": [{"name": "x", "sets": 2}]}, "/exercises/0", "needs `actual_reps` or `hold_seconds`"),
+        (
+            {"exercises": [{"name": "x", "sets": 2}]},
+            "/exercises/0/actual_reps",
+            "must be given, or else `hold_seconds`",
+        ),
         (
             {"exercises": [{"name": "x", "sets": 2, "actual_reps": [1, 2, 3]}]},
             "/exercises/0/actual_reps",
@@ -103,13 +107,13 @@ def test_a_session_is_completed() -> None:
         ({"exercises": [{"name": "x", "sets": 1, "actual_reps": 1, "id": "x"}]}, "/exercises/0/id", None),
         (
             {"exercises": [{"name": "x", "sets": 1, "actual_reps": 1, "exercise_revision": 1}]},
-            "/exercises/0",
-            "`exercise_revision` needs `exercise`",
+            "/exercises/0/exercise",
+            "must be given beside `exercise_revision`",
         ),
         ({"exercises": [{"name": "a"}, {"name": "x", "sets": [{"reps": "5"}]}]}, "/exercises/1/sets/0/reps", None),
         ({"exercises": ["x"]}, "/exercises/0", "must be an object"),
-        ({"workout_id": ID}, "", "`workout_id` and `workout_version` need each other"),
-        ({"skipped_at": "2026-01-05T12:00:00Z"}, "", "`skipped_at` is of a PLANNED training only"),
+        ({"workout_id": ID}, "/workout_version", "must be given beside `workout_id`"),
+        ({"skipped_at": "2026-01-05T12:00:00Z"}, "/skipped_at", "is of a PLANNED training only"),
     ],
 )
 def test_errors_name_the_place_that_was_sent(fields: dict[str, Any], pointer: str, message: str | None) -> None:

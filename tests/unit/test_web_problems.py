@@ -8,6 +8,9 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from models import errors
+from models.fields import PATTERNS, SLUG, TEMPO, TIME_OF_DAY
+from models.own_exercises import AliasBody
+from models.phases import PhaseCreate
 from models.trainings import TrainingCreate
 from web import problems
 from web.problems import KINDS, MAX_ERRORS, Problem, ProblemDocument
@@ -144,6 +147,30 @@ def test_messages_are_for_people() -> None:
         "/exercises/0/sets/4": "must be an object",
         "/exercises/1/name": "is required",
     }
+
+
+def test_what_a_text_must_look_like_is_said_in_words() -> None:
+    exercise = {"name": "x", "exercise": "Pull Up", "sets": [{"tempo": "slow"}]}
+    assert _messages(_invalid({"date": "2026-01-05T12:00:00Z", "title": "a\0b", "exercises": [exercise]})) == {
+        "/title": "must not contain the character U+0000",
+        "/exercises/0/exercise": PATTERNS[SLUG],
+        "/exercises/0/sets/0/tempo": PATTERNS[TEMPO],
+    }
+    slot = {"workout_id": "0193f1a0-0000-7000-8000-00000000000a", "weekday": 1, "time": "7:30 pm"}
+    phase = {"name": "x", "first": "2026-01-05", "last": "2026-01-11", "schedule": [slot]}
+    assert _messages(_invalid(phase, PhaseCreate)) == {"/schedule/0/time": PATTERNS[TIME_OF_DAY]}
+
+
+def test_a_rule_over_several_members_names_the_one_to_be_changed() -> None:
+    twice = {"name": "x", "id": "0193f1a0-0000-7000-8000-00000000000a"}
+    body = {"date": "2026-01-05T12:00:00Z", "workout_version": 1, "exercises": [{"name": "a"}]}
+    assert _messages(_invalid(body)) == {"/workout_id": "must be given beside `workout_version`"}
+    body["exercises"] = [twice, twice | {"name": "y"}]
+    del body["workout_version"]
+    assert _messages(_invalid(body)) == {"/exercises/1/id": "must be unique here"}
+    assert _messages(_invalid({}, AliasBody)) == {"/exercise": "must be given, or else `own_exercise`"}
+    both = {"exercise": "dip", "own_exercise": "dip"}
+    assert _messages(_invalid(both, AliasBody)) == {"/own_exercise": "must not be given beside `exercise`"}
 
 
 def test_a_body_that_is_no_object() -> None:

@@ -3,10 +3,12 @@
 import { mine } from "./api.js";
 import { DASH, element, facts, number, table } from "./charts.js";
 import { confidence, more, part, rules, sets } from "./explain.js";
+import { named } from "./movements.js";
 import { counted, isKnown, said, short } from "./views.js";
 
 const KINDS = {
-  rest: "Rest", deload: "Deload", regress: "Step back", progress: "Progress", balance: "Balance", prefer: "Replace",
+  rest: "Rest", deload: "Deload", regress: "Step back", hold: "Stay", progress: "Progress", balance: "Balance",
+  prefer: "Replace",
 };
 const POSITIONS = {
   below: "Below the usual range", inside: "Inside the usual range", above: "Above the usual range",
@@ -22,13 +24,15 @@ const UNDO = { name: "Undo", did: "Undone", became: "as before" };
 
 /** The view of a day's advice. `act` is called with the button that was pressed, and what `change` takes. */
 export function adviceView(report, { items: accepted }, act) {
-  const { day, advice, reason, risk, preferences, method } = report;
+  const { day, advice, reason, not_advised: others = [], risk, preferences, method } = report;
   const cards = advice.map((one) =>
     card(one, button({ verb: ACCEPT, path: `advice/${one.id}/accept`, query: { day }, title: one.title }, act)));
   return {
     summary: `${said(day)}: ${advice.length ? `${counted(advice.length, "piece")} of advice` : "no advice"}. ${reason}`,
     parts: [
       cards.length ? part("ul", cards, { className: "cards" }) : null,
+      others.length ? more("What else was looked at", [part("ul", others.map((one) =>
+        element("li", `${KINDS[one.kind] ?? one.kind}: ${one.reason}`)))]) : null,
       ...(accepted.length ? [element("h3", "Accepted so far"), part("ul", accepted.map((one) => taken(one, act)))] : []),
       ...loaded(risk),
       preferred(preferences),
@@ -78,7 +82,7 @@ function changed({ title, day, day_after: after, exercises }) {
   const move = isKnown(after) ? [element("li", `${name}: from ${said(day)} to ${said(after)}`)] : [];
   return [...move, ...exercises.map(({ before, after: then }) => {
     const same = then.name === before.name && then.exercise === before.exercise;
-    const other = same ? "" : `${then.name}${then.exercise ? ` (${then.exercise})` : ""}: `;
+    const other = same ? "" : `${then.exercise ? named(then.exercise) : then.name}: `;
     return part("li", [
       `${name} on ${said(day)}, ${before.name}: `, element("del", planned(before)), " → ",
       element("ins", `${other}${planned(then)}`),
@@ -95,9 +99,9 @@ function button(wanted, act) {
 
 /** Accepted advice, with what it changed. */
 function taken(one, act) {
-  const versions = one.changes.map(({ title, day, version, version_after: after, version_restored: back }) =>
+  const versions = one.changes.map(({ title, day, version, version_after: after, version_restored: back, stays }) =>
     element("li", `${title ?? "Training"} on ${said(day)}: version ${version} became ${after}` +
-      `${isKnown(back) ? `, and ${back}, which is as before` : ""}.`));
+      `${isKnown(back) ? `, and ${back}, which is as before` : ""}.${stays ? ` It stays so. ${stays}` : ""}`));
   return part("li", [
     part("p", [element("strong", one.title), ` for ${said(one.day)} `,
       element("span", one.undone ? "Undone" : "In force", { className: "tag" })], { className: "head" }),
@@ -113,6 +117,7 @@ function loaded(risk) {
     ["Load of the last days", POSITIONS[risk.position] ?? risk.position],
     ["Ratio of 7 to 28 days", number(risk.ratio, 2)],
     ["Usual ratio", `${number(risk.usual.least, 2)} to ${number(risk.usual.most, 2)}`],
+    ["Load up to", said(risk.until)],
     ["Measure", isKnown(risk.measure) ? MEASURES[risk.measure] ?? risk.measure : DASH],
     ["Days with training, of 28", number(risk.observed_days_28)],
   ]);
@@ -127,8 +132,10 @@ function preferred({ often, skipped, replaced, reason }) {
   return more("What you prefer, as your log has it", [element("p", reason), part("ul", lines)]);
 }
 
-/** Accept advice, or undo that; answers in words what was done. Raises `Failure`. */
+/** Accept advice, or undo that; answers in words what was done, and what could not be undone. Raises `Failure`. */
 export async function change({ verb, path, query, title }) {
   const { changes } = await mine(path, { method: "POST", query });
-  return `${verb.did}, ${counted(changes.length, "planned training")} ${verb.became}: ${title}`;
+  const [left, done] = [changes.filter((one) => one.stays), changes.filter((one) => !one.stays)];
+  const stay = left.map((one) => ` ${one.title ?? "Training"} on ${said(one.day)} stays. ${one.stays}`);
+  return `${verb.did}, ${counted(done.length, "planned training")} ${verb.became}: ${title}.${stay.join("")}`;
 }

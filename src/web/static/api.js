@@ -9,11 +9,15 @@ export const token = {
   forget: () => sessionStorage.removeItem(KEY),
 };
 
-/** Why nothing can be shown, in words for people. `status` is 0 where no answer came. */
+/**
+ * Why something could not be done, in words for people. `status` is 0 where no answer came; `faults` are what is wrong
+ * with members of the body, as [name of the member, message].
+ */
 export class Failure extends Error {
-  constructor(status, words) {
+  constructor(status, words, faults = []) {
     super(words);
     this.status = status;
+    this.faults = faults;
   }
 }
 
@@ -32,25 +36,33 @@ export function userOf(text) {
 /** A metric of the user. Raises `Failure`. */
 export const metric = (name, query) => mine(`metrics/${name}`, { query });
 
-/**
- * What the API answers at `path`, below the user's address. With `version` nothing is written where another is stored.
- * Raises `Failure`.
- */
-export async function mine(path, { method = "GET", query = {}, body, version } = {}) {
+/** What the API answers at `path`, below the user's address, as `api` has it. */
+export async function mine(path, request) {
   const text = token.get();
   if (text === null) throw new Failure(401, "A token is needed.");
-  const user = encodeURIComponent(userOf(text));
+  return api(`users/${encodeURIComponent(userOf(text))}/${path}`, request);
+}
+
+/**
+ * What the API answers at `path`; null where it answers nothing. With `version` nothing is written where another is
+ * stored. Raises `Failure`.
+ */
+export async function api(path, { method = "GET", query = {}, body, version } = {}) {
+  const text = token.get();
+  if (text === null) throw new Failure(401, "A token is needed.");
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
   const headers = { Authorization: `Bearer ${text}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (version !== undefined) headers["If-Match"] = `"${version}"`;
   const request = { method, headers, body: body && JSON.stringify(body) };
-  const answer = await fetched(`/api/v1/training/users/${user}/${path}?${new URLSearchParams(given)}`, request);
-  if (answer.ok) return answer.json();
+  const asked = given.length ? `?${new URLSearchParams(given)}` : "";
+  const answer = await fetched(`/api/v1/training/${path}${asked}`, request);
+  if (answer.ok) return answer.status === 204 ? null : answer.json();
   const problem = await answer.json().catch(() => ({}));
   const detail = problem.detail ?? problem.title ?? `The answer was ${answer.status}.`;
   const failed = `This could not be ${method === "GET" ? "read" : "done"}. ${detail}`;
-  throw new Failure(answer.status, WORDS[answer.status]?.(detail) ?? failed);
+  const faults = (problem.errors ?? []).map(({ pointer = "", message }) => [pointer.split("/")[1] ?? "", message]);
+  throw new Failure(answer.status, WORDS[answer.status]?.(detail) ?? failed, faults);
 }
 
 /** An answer of this service, whatever its status. Raises `Failure` where none came. */
@@ -66,6 +78,7 @@ export async function fetched(address, request = {}) {
 const WORDS = {
   401: (detail) => `The token was not accepted. ${detail}`,
   404: () => "The service knows no such data of this user.",
+  409: (detail) => detail,
   412: () => "It was changed elsewhere meanwhile. Refresh, and try again.",
   429: () => "The service is busy. Try again in a moment.",
   503: (detail) => `The service cannot answer right now. ${detail} Try again in a moment.`,

@@ -3,6 +3,8 @@
 import { mine } from "./api.js";
 import { element, table } from "./charts.js";
 import { aim, part, performed } from "./explain.js";
+import { doing } from "./movements.js";
+import { inShort, inWords, prescribed } from "./next.js";
 import { failed } from "./page.js";
 import { WEEKDAYS, counted, isKnown, moved, said, short } from "./views.js";
 
@@ -11,6 +13,7 @@ const STATES = {
   planned: ["○", "planned"], moved: ["→", "moved"], begun: ["◐", "begun"], done: ["✓", "done"], missed: ["×", "missed"],
   skipped: ["–", "skipped"],
 };
+const SHOWN = 3; // exercises whose numbers stand in the calendar itself
 const titled = ({ title }) => title ?? "Training";
 
 /** The Monday of the day's week. */
@@ -21,7 +24,9 @@ export function monday(day) {
 /** The view of a calendar; `open` is called with the item that is chosen, and null where is nothing to show. */
 export function planView({ from, to, day: today, phases, items }, open) {
   if (!items.length && !phases.length) return null;
-  const grid = part("table", [element("caption", "Trainings by week and day"), head()], { className: "plan" });
+  // Roles are said, because on narrow screens the rows and cells are shown as a list.
+  const caption = element("caption", "Trainings by week and day");
+  const grid = part("table", [caption, head()], { className: "plan", role: "table" });
   for (let week = monday(from); week <= to; week = moved(week, { days: 7 })) {
     grid.append(weekOf(week, { today, phases, items, open }));
   }
@@ -33,8 +38,10 @@ export function planView({ from, to, day: today, phases, items }, open) {
     summary: `${short(from)} to ${said(to)}, as of ${said(today)}: ${counted(items.length, "training")}` +
       `${counts.length ? `, ${counts.join(", ")}` : ""}. ${named.length ? `Phases: ${named.join("; ")}.` : ""}`,
     parts: [legend(), grid],
-    columns: [["Day", false, "day"], ["Training", false], ["State", false], ["Phase", false, "spare"]],
-    rows: items.map((item) => [said(item.day), titled(item), stated(item), phased(item)]),
+    columns: [
+      ["Day", false, "day"], ["Training", false], ["State", false], ["Prescribed", false], ["Phase", false, "spare"],
+    ],
+    rows: items.map((item) => [said(item.day), titled(item), stated(item), numbers(item), phased(item)]),
   };
 }
 
@@ -47,20 +54,23 @@ function legend() {
 }
 
 function head() {
-  return part("thead", [part("tr", WEEKDAYS.map((name) => element("th", name, { scope: "col" })))]);
+  const names = WEEKDAYS.map((name) => element("th", name, { scope: "col", role: "columnheader" }));
+  return part("thead", [part("tr", names, { role: "row" })], { role: "rowgroup" });
 }
 
 function weekOf(first, { today, phases, items, open }) {
   const last = moved(first, { days: 6 });
   const days = WEEKDAYS.map((_, index) => moved(first, { days: index }));
-  const title = element("th", `${short(first)} to ${short(last)}`, { scope: "rowgroup", colSpan: 7 });
+  const title = element("th", `${short(first)} to ${short(last)}`, {
+    scope: "rowgroup", colSpan: 7, role: "rowheader",
+  });
   const here = phases.filter((phase) => phase.first <= last && phase.last >= first);
   const cells = days.map((day) => cell(day, day === today, items.filter((item) => item.day === day), open));
   return part("tbody", [
-    part("tr", [title], { className: "week" }),
-    ...lanes(here).map((lane) => part("tr", band(lane, days), { className: "bands" })),
-    part("tr", cells),
-  ]);
+    part("tr", [title], { className: "week", role: "row" }),
+    ...lanes(here).map((lane) => part("tr", band(lane, days), { className: "bands", role: "row" })),
+    part("tr", cells, { className: "days", role: "row" }),
+  ], { role: "rowgroup" });
 }
 
 /** Phases in as few rows as hold them without two on one day: mesocycles above their microcycles. */
@@ -84,7 +94,7 @@ function band(lane, days) {
     const end = days.findIndex((day, at) => at > index && !same(day));
     const name = phase ? `${phase.name}${phase.deload ? " – deload" : ""}` : "";
     cells.push(element("td", name, {
-      colSpan: (end < 0 ? 7 : end) - index, title: name,
+      colSpan: (end < 0 ? 7 : end) - index, title: name, role: "cell",
       className: phase ? `band ${phase.kind}${phase.deload ? " light" : ""}` : "",
     }));
   }
@@ -93,21 +103,41 @@ function band(lane, days) {
 
 function cell(day, isToday, items, open) {
   const number = Number(day.slice(8));
-  const date = element("time", number === 1 ? short(day) : String(number), { dateTime: day });
+  const weekday = element("span", `${WEEKDAYS[(new Date(`${day}T00:00:00Z`).getUTCDay() + 6) % 7]} `, {
+    className: "weekday",
+  });
+  const date = part("time", [weekday, number === 1 ? short(day) : String(number)], { dateTime: day });
   const buttons = items.map((item) => {
+    const told = isKnown(item.prescriptions) ? `, prescribed: ${numbers(item)}` : "";
     const made = part("button", [
       element("span", STATES[item.state]?.[0] ?? "?", { className: "sign", ariaHidden: "true" }),
-      element("span", titled(item), { className: "title" }),
+      part("span", [element("span", titled(item), { className: "title" }), ...inCell(item)]),
     ], {
       type: "button", className: `training ${item.state}${item.deload ? " light" : ""}`,
-      ariaLabel: `${titled(item)}, ${said(day)}: ${stated(item)}${item.deload ? ", deload" : ""}`,
+      ariaLabel: `${titled(item)}, ${said(day)}: ${stated(item)}${item.deload ? ", deload" : ""}${told}`,
     });
     made.addEventListener("click", () => open(item));
     return made;
   });
-  const made = part("td", [date, ...buttons], { className: isToday ? "today" : "" });
-  if (isToday) date.append(element("span", " today", { className: "unseen" }));
+  const look = [items.length ? "some" : "", isToday ? "today" : ""].join(" ").trim();
+  const made = part("td", [date, ...buttons], { className: look, role: "cell" });
+  if (isToday) date.append(element("span", " today", { className: "mark" }));
   return made;
+}
+
+/** The numbers of the session that comes next, as short as a cell of the calendar wants them. */
+function inCell({ prescriptions }) {
+  if (!isKnown(prescriptions)) return [];
+  const left = prescriptions.length - SHOWN;
+  const lines = prescriptions.slice(0, SHOWN).map((one) =>
+    element("span", `${doing(one)} ${inShort(one.prescription)}`, { className: "numbers" }));
+  return left > 0 ? [...lines, element("span", `and ${left} more`, { className: "numbers" })] : lines;
+}
+
+/** What a training's session prescribes, in words; null where that is not told. */
+function numbers({ prescriptions }) {
+  if (!isKnown(prescriptions)) return null;
+  return prescriptions.map((one) => `${doing(one)}: ${inWords(one)}`).join("; ");
 }
 
 function stated(item) {
@@ -125,18 +155,30 @@ function phased(item) {
 export async function openTraining(dialog, item) {
   const body = dialog.querySelector(".body");
   dialog.querySelector("h2").textContent = titled(item);
-  const lines = [`${said(item.day)}: ${stated(item)}. ${item.reason}`, phased(item), item.skip_reason];
+  const lines = [`${said(item.day)}. ${item.reason}`, item.skip_reason];
   const words = lines.filter(isKnown).map((line) => element("p", line));
   const wait = element("p", "It is read …", { className: "note" });
-  body.replaceChildren(...words, wait);
+  body.replaceChildren(...words, ...follows(item), wait);
+  body.scrollTop = 0;
+  body.ariaBusy = "true";
   dialog.showModal();
   try {
     const { notes, exercises } = await mine(`trainings/${item.training_id}`);
     const planned = exercises.length ? exercises.flatMap(exercise) : [element("p", "No exercise is planned in it.")];
-    wait.replaceWith(...(notes ? [element("p", notes)] : []), ...planned);
+    const title = follows(item).length ? "What the plan holds" : "Exercises";
+    wait.replaceWith(element("h3", title), ...(notes ? [element("p", notes)] : []), ...planned);
   } catch (error) {
     failed(error, (text) => wait.replaceWith(element("p", text, { className: "words bad" })));
+  } finally {
+    body.ariaBusy = "false";
   }
+}
+
+/** What the session prescribes by now, or which session that follows from; nothing of what no rule is about. */
+function follows({ prescriptions, prescriptions_reason: reason }) {
+  const title = element("h3", "What the rules prescribe now");
+  if (isKnown(prescriptions)) return [title, part("ul", prescriptions.map(prescribed), { className: "cards" })];
+  return isKnown(reason) ? [title, element("p", reason)] : [];
 }
 
 function exercise({ name, notes, sets }) {
@@ -146,5 +188,5 @@ function exercise({ name, notes, sets }) {
     ...(done ? [set.done ? performed(set) : "not done"] : []),
   ]);
   const columns = [["Set", false], ["Target", false], ...(done ? [["Done", false]] : [])];
-  return [element("h3", name), ...(notes ? [element("p", notes)] : []), table(`${name}: sets`, columns, rows)];
+  return [element("h4", name), ...(notes ? [element("p", notes)] : []), table(`${name}: sets`, columns, rows)];
 }

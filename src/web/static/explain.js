@@ -12,6 +12,7 @@ export function part(tag, children, properties = {}) {
 
 /** A weight in words; one below zero is assistance. */
 export function weighed(weight, unit = "kg") {
+  if (weight === 0) return "without weight";
   return weight < 0 ? `with ${number(-weight, 4)} ${unit} of assistance` : `at ${number(weight, 4)} ${unit}`;
 }
 

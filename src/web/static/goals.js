@@ -2,9 +2,10 @@
 
 import { DASH, element, number } from "./charts.js";
 import { more, part, rules } from "./explain.js";
+import { named } from "./movements.js";
 import { counted, isKnown, said } from "./views.js";
 
-const METRICS = {
+export const METRICS = {
   e1rm_kg: "Estimated one-repetition maximum",
   weight_kg: "Weight",
   reps: "Repetitions",
@@ -22,43 +23,67 @@ const value = (figure, unit) => (isKnown(figure) ? `${number(figure, 2)} ${unit}
 /** What is to be reached, in words. */
 function aimed({ goal, unit }) {
   const least = isKnown(goal.at_weight_kg) ? ` at ${number(goal.at_weight_kg, 2)} kg or more` : "";
-  const movement = goal.movement ? ` of ${goal.movement.replace(/^(own|name):/, "")}` : "";
+  const movement = goal.movement ? ` of ${named(goal.movement)}` : "";
   return `${METRICS[goal.metric] ?? goal.metric}${movement}: ${value(goal.target, unit)}${least} by ${said(goal.due)}`;
 }
 
 /** How much of the way is done, as a bar and in words. */
-function way({ share, start_value: start, best_value: best, goal, unit }) {
-  const words = `${value(best, unit)} now, ${value(start, unit)} at the start, ${value(goal.target, unit)} to reach`;
-  if (!isKnown(share)) return element("p", words);
-  const done = Math.round(100 * share);
+function way({ share, share_reason: why, reason, start_value: start, best_value: best, goal, unit }) {
+  const words = [
+    `${isKnown(best) ? `${value(best, unit)} at best` : "no value"} since ${said(goal.start_day)}`,
+    isKnown(start) ? `${value(start, unit)} at the start` : null, `${value(goal.target, unit)} to reach`,
+  ].filter(isKnown).join(", ");
+  if (!isKnown(share)) return element("p", `${words}. ${why && !reason.includes(why) ? why : ""}`);
+  const done = Math.floor(100 * share); // 100 % is what was reached alone
   const bar = Object.assign(document.createElement("progress"), { max: 100, value: done, ariaLabel: "Way done" });
   return part("p", [bar, ` ${done} % of the way: ${words}.`]);
 }
 
-function card(progress) {
-  const { goal, state, reason, forecast_reason: forecast } = progress;
+/** When it is due, as of a day. */
+function due({ goal, achieved_on: on }, day) {
+  if (isKnown(on)) return `reached on ${said(on)}`;
+  const left = between(day, goal.due);
+  if (left < 0) return `was due on ${said(goal.due)}`;
+  return left ? `due in ${counted(left, "day")}` : "due today";
+}
+
+/** A goal; `edit` is called with it where it is to be changed. What the forecast says stands in its own panel too. */
+function card(progress, day, edit) {
+  const { goal, state, reason, forecast, forecast_reason: expected } = progress;
+  const change = element("button", "Change", { type: "button", ariaLabel: `Change: ${goal.name}` });
+  change.addEventListener("click", () => edit(goal));
   return part("li", [
-    part("p", [element("strong", goal.name), " ", element("span", STATES[state] ?? state, { className: "tag" })],
-      { className: "head" }),
+    part("p", [element("strong", goal.name), " ", element("span", STATES[state] ?? state, { className: "tag" }),
+      ` ${due(progress, day)}`], { className: "head" }),
     element("p", aimed(progress), { className: "note" }),
     way(progress),
     element("p", reason),
-    element("p", forecast),
+    forecast ? more("What is expected from what", [element("p", expected)]) : null,
+    change,
   ], { className: `card ${state}` });
 }
 
+const open = ({ state }) => state !== "achieved" && state !== "missed";
+
+/** Those that are still to be reached first, what is due next at their head; then the others, the latest first. */
+function inOrder(items) {
+  const date = ({ goal }) => goal.due;
+  const up = (a, b) => (date(a) < date(b) ? -1 : Number(date(a) > date(b)));
+  return [...items.filter(open).toSorted(up), ...items.filter((one) => !open(one)).toSorted((a, b) => up(b, a))];
+}
+
 /** The view of the progress of all goals; null where there is none. */
-export function goalsView({ items, method }) {
+export function goalsView({ day, items, method }, edit) {
   if (!items.length) return null;
   return {
     summary: `${counted(items.length, "goal")}, ` +
       `${number(items.filter(({ state }) => state === "achieved").length)} achieved.`,
-    parts: [part("ul", items.map(card), { className: "cards" }), rules(method)],
+    parts: [part("ul", inOrder(items).map((one) => card(one, day, edit)), { className: "cards" }), rules(method)],
   };
 }
 
 /** The goals that can be chosen, as [id, name]. */
-export const goalOptions = ({ items }) => items.map(({ goal }) => [goal.id, goal.name]);
+export const goalOptions = ({ items }) => inOrder(items).map(({ goal }) => [goal.id, goal.name]);
 
 /** What the values let expect, in words. */
 function expected({ forecast, unit }) {
@@ -107,7 +132,7 @@ export function forecastView({ progress, method }) {
             line: { color: colour.muted, width: 1, dash: "dash" },
           }],
           annotations: [{
-            x: goal.due, yref: "paper", y: 1, text: "due", showarrow: false, xanchor: "right", xshift: -12,
+            x: goal.due, yref: "paper", y: 1, text: `due ${said(goal.due)}`, showarrow: false, xanchor: "right", xshift: -12,
             font: { color: colour.muted },
           }],
         },

@@ -3,6 +3,7 @@
 import { mine } from "./api.js";
 import { element, number, table } from "./charts.js";
 import { more, part, performed, rules, sets, weighed } from "./explain.js";
+import { doing } from "./movements.js";
 import { failed } from "./page.js";
 import { isKnown, said } from "./views.js";
 
@@ -14,18 +15,37 @@ const DECISIONS = {
 /** What was done, set by set. */
 const done = (session) => session.done.map(performed).join("; ");
 
-function prescribed({ name, prescription }) {
-  const { reps, weight, unit, display_weight: shown, hold_seconds: held, rpe, exercise, decision } = prescription;
-  const target = { reps, weight: shown ?? weight, duration_seconds: held, rpe };
-  const exact = isKnown(shown) && shown !== weight ? ` (exactly ${weighed(weight, unit)})` : "";
-  const evidence = prescription.evidence.map((session) => [said(session.day), done(session)]);
+/** The weight that is loaded, the nearest one that the plates allow. */
+const loaded = ({ weight, display_weight: shown }) => shown ?? weight;
+
+/** What is prescribed of an exercise, in words. */
+export function inWords({ prescription }) {
+  const { sets: count, reps, weight, unit, hold_seconds: held, rpe } = prescription;
+  const shown = loaded(prescription);
+  const exact = isKnown(shown) && shown !== weight ? ` (exactly ${weighed(weight, unit).replace(/^at /, "")})` : "";
+  return `${sets(count, { reps, weight: shown, duration_seconds: held, rpe }, unit)}${exact}`;
+}
+
+/** The same as it is written in a plan: 3 × 8–12 × 62.5 kg. */
+export function inShort({ sets: count, reps, weight, unit, display_weight: shown, hold_seconds: held }) {
+  const many = isKnown(reps?.min) ? `${reps.min}–${reps.max}` : reps;
+  const heavy = loaded({ weight, display_weight: shown });
+  return [count, many, isKnown(held) ? `${number(held)} s` : null, heavy ? `${number(heavy, 4)} ${unit}` : null]
+    .filter(isKnown).join(" × ");
+}
+
+/** What is prescribed of an exercise, and why. */
+export function prescribed(item) {
+  const { name, prescription } = item;
+  const { decision, reason, evidence = [] } = prescription;
+  const rows = evidence.map((session) => [said(session.day), done(session)]);
   return part("li", [
     part("p", [element("strong", name), " ", element("span", DECISIONS[decision] ?? decision, { className: "tag" })],
       { className: "head" }),
-    element("p", `${sets(prescription.sets, target, unit)}${exact}${exercise ? `, as ${exercise}` : ""}.`),
-    element("p", prescription.reason, { className: "note" }),
-    evidence.length
-      ? more("Computed from", [table(`${name}: sessions`, [["Day", false, "day"], ["Done", false]], evidence)])
+    element("p", `${doing(item) === name ? "" : `${doing(item)}: `}${inWords(item)}.`),
+    element("p", reason, { className: "note" }),
+    rows.length
+      ? more("Computed from", [table(`${name}: sessions`, [["Day", false, "day"], ["Done", false]], rows)])
       : null,
   ]);
 }
@@ -39,8 +59,9 @@ function workout({ id, name }, planned) {
     if (!made.open || made.dataset.read) return;
     made.dataset.read = "yes";
     try {
-      const { items, deload, method } = await mine(`workouts/${id}/next`, { query: { day: planned.get(id) } });
-      const light = deload ? element("p", `The day lies in the deload phase “${deload}”.`) : null;
+      const { items, deload, lighter, method } = await mine(`workouts/${id}/next`, { query: { day: planned.get(id) } });
+      const why = deload ? `It lies in a deload: ${deload}.` : "It was made a lighter session.";
+      const light = deload || lighter ? element("p", why) : null;
       const all = part("ul", items.map(prescribed), { className: "cards" });
       const none = element("p", "This workout prescribes no exercise yet.");
       list.replaceChildren(...[light, items.length ? all : none, rules(method)].filter(isKnown));

@@ -87,7 +87,7 @@ function enter(why = "") {
   clear();
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   for (const form of document.querySelectorAll("#report form")) form.reset();
-  for (const part of document.querySelectorAll("select.own, .result, dialog .body")) part.replaceChildren();
+  for (const part of document.querySelectorAll(".own, .result, dialog .body")) part.replaceChildren();
   $("report").hidden = true;
   $("enter").hidden = false;
   tell(why);

@@ -16,11 +16,13 @@ const COMPONENTS = {
 };
 const score = (value) => (isKnown(value) ? `${number(value, 0)} of 100` : DASH);
 
-/** A component: its score, how much it counts, and why it is so. */
+/** A component: its score, which is no value of its own scale; how much it counts, and why it is so. */
 function component({ name, score: value, weight, reason }) {
   const title = element("strong", COMPONENTS[name] ?? name);
   const counts = element("span", `weight ${number(weight, 2)}`, { className: "note" });
-  const line = part("p", [title, ` ${isKnown(value) ? score(value) : "unknown"}, `, counts], { className: "head" });
+  const line = part("p", [title, `: ${isKnown(value) ? `score ${score(value)}` : "no score"}, `, counts], {
+    className: "head",
+  });
   return part("li", [line, element("p", reason)]);
 }
 
@@ -41,7 +43,7 @@ export function readinessView({ items, method }) {
     summary: `${said(last.day)}: ${isKnown(last.score) ? score(last.score) : "no score"}, ` +
       `${confidence(last.confidence)}. ${last.reason}`,
     parts: [list, element("h3", "What it is made of"), components, rules(method)],
-    columns: [["Day", false, "day"], ["Score", true], ["Confidence", true], ["Hooper", true, "spare"], ["Why", false]],
+    columns: [["Day", false, "day"], ["Score", true], ["Confidence", true], ["Hooper index (4 to 28)", true, "spare"], ["Why", false]],
     rows: items.toReversed().map((item) => [said(item.day), item.score, item.confidence, item.hooper, item.reason]),
     figure: (colour) => ({
       traces: [
