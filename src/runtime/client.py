@@ -11,7 +11,13 @@ from uuid import uuid4
 import aiokafka.client
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
-from aiokafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    NoError,
+    RebalanceInProgressError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import LeaveGroupRequest
@@ -67,6 +73,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """
 
     mundane_level = "debug"
+    seeks = 0  # how often all partitions were sought
 
     async def on_start(self) -> None:
         access: KafkaAccess = self.app.access  # type: ignore[attr-defined] # `runtime.app.App`'s
@@ -138,6 +145,36 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """aiokafka's consumer; None until the brokers are found."""
         return self._consumer
 
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Have every assigned partition read from its committed offset, and answer these.
+
+        One that has none is committed as not read at all first, and read from its beginning. Upstream leaves it where
+        it stands (aiokafka/consumer/consumer.py), which may be behind what was fetched and not delivered; and a
+        partition of which nothing is committed tells nobody that its topic was made anew (`store`).
+        """
+        return await self.call_thread(self._seek_to_committed)  # type: ignore[no-any-return]
+
+    async def _seek_to_committed(self) -> Mapping[TP, int]:
+        consumer: Any = self._ensure_consumer()
+        mine = consumer.assignment()
+        if not mine:  # given up meanwhile
+            return {}
+        coordinator = consumer._coordinator
+        membership = coordinator.generation
+        async with asyncio.timeout(SEEK_TIMEOUT):
+            there = await coordinator.fetch_committed_offsets(list(mine))
+            starts = {tp: there[tp].offset for tp in mine if tp in there}
+            new = [tp for tp in mine if tp not in there]
+            if new:
+                begin = await consumer.beginning_offsets(new)
+                if not await self._commit_as(coordinator, membership, begin):
+                    raise RebalanceInProgressError
+                starts |= begin
+        for tp, offset in starts.items():
+            consumer.seek(tp, offset)
+        self.seeks += 1  # with them: nothing is fetched in between
+        return starts
+
     async def store(self, offsets: Mapping[TP, int], stored: Mapping[TP, int]) -> bool:
         """Commit `offsets`, given that the broker still has what it has `stored`; whether that was done.
 
@@ -150,24 +187,31 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer: Any = self._ensure_consumer()
         coordinator, mine = consumer._coordinator, consumer.assignment()
         membership = coordinator.generation
-        wanted = {tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in mine}
+        wanted = {tp: offset for tp, offset in offsets.items() if tp in mine}
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT):
                 there = await coordinator.fetch_committed_offsets(list(stored))
                 if any(tp not in there or there[tp].offset < offset for tp, offset in stored.items()):
                     raise TopicLostError
-                async with coordinator._commit_lock:
-                    # One that lost its membership meanwhile would commit as nobody (generation -1), which brokers take
-                    # from anybody while the group is empty: an offset of a lost topic would stand in the new one.
-                    if coordinator.generation != membership or membership == OffsetCommitRequest.DEFAULT_GENERATION_ID:
-                        return False
-                    await coordinator._do_commit_offsets(None, wanted)
+                return await self._commit_as(coordinator, membership, wanted)
         except UnknownTopicOrPartitionError:
             raise TopicLostError from None
         except (KafkaError, TimeoutError) as error:
             log.warning("offsets not committed, to be tried again: %r", error)
             return False
-        return True
+
+    @staticmethod
+    async def _commit_as(coordinator: Any, membership: int, offsets: Mapping[TP, int]) -> bool:
+        """Commit as the member of the group that this was in that generation; whether it still is."""
+        async with coordinator._commit_lock:
+            # One that lost its membership meanwhile would commit as nobody (generation -1), which brokers take from
+            # anybody while the group is empty: an offset of a lost topic would stand in the new one.
+            if coordinator.generation != membership or membership == OffsetCommitRequest.DEFAULT_GENERATION_ID:
+                return False
+            await coordinator._do_commit_offsets(
+                None, {tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+            )
+            return True
 
     async def rejoin(self) -> None:
         """Join the group anew, and so read every partition from its committed offset."""
@@ -177,15 +221,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer: Any = self._ensure_consumer()
         consumer._coordinator.request_rejoin()
 
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        return await self.call_thread(self._seek_to_committed)  # type: ignore[no-any-return]
-
-    async def _seek_to_committed(self) -> Mapping[TP, int]:
-        consumer: Any = self._ensure_consumer()
-        if not consumer.assignment():  # given up meanwhile
-            return {}
-        return await asyncio.wait_for(consumer.seek_to_committed(), SEEK_TIMEOUT)
-
     async def _fetch_records(
         self,
         consumer: Any,
@@ -193,11 +228,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Any:
-        fetch = super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        """The number of the seek that the records were fetched after, and the records."""
         try:
-            return await asyncio.wait_for(fetch, (timeout or 0) + SEEK_TIMEOUT)
+            async with asyncio.timeout((timeout or 0) + SEEK_TIMEOUT):
+                records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         except TimeoutError:  # a rebalance goes on
-            return {}
+            records = {}
+        return self.seeks, records
 
     async def check(self) -> None:
         """Let aiokafka's coordinator go on after an error. Raises when one of its tasks has ended for good.

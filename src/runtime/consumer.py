@@ -47,7 +47,8 @@ class Consumer(driver.Consumer):
     F8: the offset to commit is `Ledger`'s; a commit that failed is not taken for one that was made. A rebalance, after
     which every partition is read from its committed offset again, forgets what was delivered. Nothing of Faust's
     producer or tables is used in a commit (F10).
-    A topic that is lost and made anew is read from its beginning.
+    A topic that is lost and made anew is read from its beginning. That is noticed by its committed offsets, so each
+    partition has one before it is read.
     """
 
     mundane_level = "debug"
@@ -66,6 +67,17 @@ class Consumer(driver.Consumer):
     def client(self) -> Any:
         """aiokafka's consumer, of another thread: to look at only; None until the brokers are found."""
         return self._thread.client
+
+    async def perform_seek(self) -> None:
+        # Upstream's holds a committed offset of 0 for none.
+        starts = await self._thread.seek_to_committed()
+        self._read_offset.update(starts)
+        self._committed_offset.update(starts)
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+        fetched: Any = await self._thread.getmany(active_partitions, timeout)
+        seeks, records = fetched
+        return records if seeks == self._thread.seeks else {}  # what was fetched before a seek is fetched again
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         read = self._read_offset[tp]
@@ -112,9 +124,9 @@ class Consumer(driver.Consumer):
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002
         if self.client is None or self._stale:
             return False
-        stored = {tp: offset for tp, offset in self._committed_offset.items() if offset}
+        stored = {tp: offset for tp, offset in self._committed_offset.items() if offset is not None}
         done = {tp: self.done(tp) for tp in self._ledgers}
-        offsets = {tp: offset for tp, offset in done.items() if offset and offset != stored.get(tp)}
+        offsets = {tp: offset for tp, offset in done.items() if offset is not None and offset != stored.get(tp)}
         if not stored and not offsets:
             return False
         try:

@@ -137,7 +137,7 @@ def test_a_stop_lets_requests_finish_and_commits_what_is_done(broker: KafkaAddre
     worker = start(broker.bootstrap, commit_interval=60.0)
     Broker(broker.bootstrap).send(name, numbers(20))
     eventually(lambda: len(worker.values()) == 20)
-    assert Broker(broker.bootstrap).committed(name, name) == {}
+    assert Broker(broker.bootstrap).committed(name, name) == dict.fromkeys(range(4), 0)
 
     answers: list[str] = []
     request = threading.Thread(target=lambda: answers.append(worker.get("/slow?seconds=2")))
@@ -169,9 +169,9 @@ def test_f7_what_an_agent_held_when_it_raised_is_not_committed(broker: KafkaAddr
     Broker(broker.bootstrap).send(name, numbers(5, first=10), partition=0)
     eventually(lambda: len(worker.values()) == 10)  # the agent was started anew
     time.sleep(1.0)  # ten commits
-    assert Broker(broker.bootstrap).committed(name, name) == {0: 5}
+    assert Broker(broker.bootstrap).committed(name, name) == {0: 5, 1: 0, 2: 0, 3: 0}
     assert stopped_in(worker, 2.0 + EXIT) == 0  # upstream spins for ever on what was lost
-    assert Broker(broker.bootstrap).committed(name, name) == {0: 5}
+    assert Broker(broker.bootstrap).committed(name, name) == {0: 5, 1: 0, 2: 0, 3: 0}
 
 
 @pytest.mark.parametrize("ending", ["SIGTERM", "SIGKILL"])
@@ -190,7 +190,7 @@ def test_f7_what_an_agent_held_at_the_end_is_delivered_again(
         assert stopped_in(worker, 2.0 + EXIT) == 0
     else:
         worker.kill()
-    assert Broker(broker.bootstrap).committed(name, name) == {0: 5}
+    assert Broker(broker.bootstrap).committed(name, name) == {0: 5, 1: 0, 2: 0, 3: 0}
 
 
 def test_f10_no_topic_is_made_for_tables_and_no_folder(broker: KafkaAddress, start: Start, name: str) -> None:
@@ -265,6 +265,22 @@ def test_a_topic_lost_and_made_anew_is_read_from_its_beginning(
     assert worker.running
     assert stopped_in(worker, 4.0 + EXIT) == 0
     assert there.committed(name, name) == dict.fromkeys(range(4), count // 4)
+
+
+def test_a_topic_made_anew_before_anything_of_it_was_committed_is_read_from_its_beginning(
+    own_broker: OwnBroker, start: Start, name: str
+) -> None:
+    """Without a committed offset upstream sees no difference."""
+    there = Broker(own_broker.bootstrap)
+    there.create(name)
+    worker = start(own_broker.bootstrap, commit_interval=5.0)
+    there.send(name, numbers(100))
+    eventually(lambda: len(worker.values()) == 100)
+
+    there.delete(name)
+    there.create(name)
+    there.send(name, numbers(200, first=100))
+    eventually(lambda: worker.values() == set(numbers(300)))
 
 
 def test_a_broker_killed_and_started_again_is_read_on(own_broker: OwnBroker, start: Start, name: str) -> None:

@@ -13,7 +13,7 @@ import faust
 import pytest
 import structlog
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, RebalanceInProgressError, UnknownTopicOrPartitionError
 from aiokafka.structs import OffsetAndMetadata
 from faust.tables.recovery import RebalanceAgain, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
@@ -192,8 +192,20 @@ class FakeThread(ConsumerThread):
 
     def __init__(self, coordinator: FakeCoordinator) -> None:
         fetcher = SimpleNamespace(error_future=asyncio.get_running_loop().create_future())
+        self.mine = {TP("t", 0)}
+        self.sought: dict[TP, int] = {}
+
+        async def beginning_offsets(partitions: list[TP]) -> dict[TP, int]:
+            return {tp: 3 if tp.partition == 2 else 0 for tp in partitions}
+
         self._consumer = SimpleNamespace(  # type: ignore[assignment]
-            _coordinator=coordinator, _fetcher=fetcher, _closed=False, assignment=lambda: {TP("t", 0)}
+            _coordinator=coordinator,
+            _fetcher=fetcher,
+            _closed=False,
+            _max_poll_records=500,
+            assignment=lambda: self.mine,
+            beginning_offsets=beginning_offsets,
+            seek=self.sought.__setitem__,
         )
         self.rejoined = 0
 
@@ -231,6 +243,13 @@ async def test_f8_a_commit_that_failed_is_not_believed() -> None:
     assert thread.rejoined == 0
 
 
+async def test_f8_a_partition_of_which_nothing_is_done_tells_that_its_topic_was_lost_too() -> None:
+    thread = FakeThread(coordinator := FakeCoordinator())
+    del coordinator.committed[TP("t", 0)]
+    assert not await consumer_on(thread, committed=0, done=9).force_commit()
+    assert (coordinator.committed, thread.rejoined) == ({}, 1)
+
+
 @pytest.mark.parametrize(("committed", "error"), [(8, None), (None, UnknownTopicOrPartitionError())])
 async def test_f8_nothing_is_committed_to_a_topic_that_is_not_the_one_that_was_read(
     committed: int | None, error: KafkaError | None
@@ -242,6 +261,48 @@ async def test_f8_nothing_is_committed_to_a_topic_that_is_not_the_one_that_was_r
     assert not await consumer.force_commit()  # until the group is joined again
     assert thread.rejoined == 1
     assert coordinator.committed[TP("t", 0)].offset == 5
+
+
+async def test_f8_a_partition_without_a_committed_offset_has_one_before_it_is_read() -> None:
+    thread = FakeThread(coordinator := FakeCoordinator())
+    thread.mine |= {TP("t", 1), TP("t", 2)}
+    consumer = consumer_on(thread, committed=None, done=0)
+    consumer._read_offset = {}
+    await consumer.perform_seek()
+    starts = {TP("t", 0): 5, TP("t", 1): 0, TP("t", 2): 3}
+    assert {tp: stored.offset for tp, stored in coordinator.committed.items()} == starts
+    assert consumer._committed_offset == consumer._read_offset == thread.sought == starts
+
+
+async def test_f8_who_is_no_member_any_more_commits_no_beginning_and_is_told() -> None:
+    thread = FakeThread(coordinator := FakeCoordinator())
+    thread.mine |= {TP("t", 1)}
+    coordinator.generation = -1
+    with pytest.raises(RebalanceInProgressError):
+        await thread.seek_to_committed()
+    assert coordinator.committed.keys() == {TP("t", 0)}
+    assert thread.sought == {}
+
+
+async def test_f8_what_was_fetched_before_a_seek_is_not_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is fetched again after it."""
+    thread = FakeThread(FakeCoordinator())
+    consumer = consumer_on(thread, committed=5, done=5)
+
+    async def fetch(*_: object) -> dict[TP, list[int]]:
+        return {TP("t", 0): [7]}
+
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", fetch)
+    assert await consumer._getmany(set(), 1.0) == {TP("t", 0): [7]}
+
+    number, records = await thread._fetch_records(None, set())
+    await thread.seek_to_committed()
+
+    async def told(*_: object) -> tuple[int, dict[TP, list[int]]]:
+        return number, records
+
+    monkeypatch.setattr(thread, "getmany", told)
+    assert await consumer._getmany(set(), 1.0) == {}
 
 
 @pytest.mark.parametrize(
