@@ -167,6 +167,13 @@ async def catch_up() -> None:
     await volume.catch_up()
 
 
+@app.every(60.0, "missed")
+async def fold_missed() -> None:
+    """Folds from the log what has not come by the topic, once there is nothing left to come."""
+    if app.consumption().lag == 0:
+        await volume.fold_missed()
+
+
 @app.every(30.0, "rules")
 async def renew() -> None:
     """Computes anew what was computed by rules before these: after an upgrade, and while it is under way."""

@@ -28,6 +28,7 @@ from storage.exercises import read_catalogue
 from storage.fold_state import (
     advance,
     new_generation,
+    read_freshness,
     read_outdated,
     read_unfolded,
     set_generation,
@@ -40,6 +41,7 @@ from storage.volume_statements import SCHEMA
 PART = 500  # events stored by one statement
 SLICE = 50  # events computed before other work of the loop gets its turn: some milliseconds
 RENEW_AGAIN = 3600.0  # seconds
+MISSED_AFTER = 600.0  # seconds: longer than a relay takes that has its broker back
 USERS = 1000  # whose names are remembered, where they have any: some 10 kB each
 _NOBODY = UUID(int=0)
 
@@ -132,6 +134,17 @@ class VolumeFold(Fold):
                     count,
                 )
             await advance(self._database)
+
+    async def fold_missed(self) -> None:
+        """Fold from the log what waits for longer than `MISSED_AFTER` seconds: it did not come by the topic.
+
+        A consumer may pass over records of a topic that is made anew while it commits, and an event that cannot be
+        published never comes. To be called by a slow timer of a worker whose consumer has nothing left to read. Raises
+        `DatabaseUnavailable`.
+        """
+        if (await read_freshness(self._database)).lag_seconds > MISSED_AFTER:
+            count = await self.fold_log()
+            log.warning("folded %d events from the log: they had not come by the topic", count)
 
     async def renew(self) -> None:
         """Compute anew, from the log, what was computed by rules before these; to be called by a slow timer.

@@ -213,6 +213,17 @@ async def test_the_log_is_folded_once_for_each_generation_of_the_topic(
     assert await db.all("SELECT generation FROM analytics.fold_state") == [(2,)]
 
 
+async def test_what_never_came_by_the_topic_is_folded_from_the_log_in_the_end(
+    db: Database, athlete: Athlete, volume: VolumeFold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await athlete.create(exercises=[squat()])
+    await volume.fold_missed()
+    assert (await read_freshness(db)).behind == 1  # it may be on its way
+    monkeypatch.setattr(agents.volume, "MISSED_AFTER", 0.0)
+    await volume.fold_missed()
+    assert (await read_freshness(db)).behind == 0
+
+
 async def test_a_catching_up_that_fails_is_done_again(
     db: Database, owner: Database, athlete: Athlete, volume: VolumeFold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
