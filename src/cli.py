@@ -3,6 +3,7 @@
 import argparse
 import datetime as dt
 import logging
+import re
 import sys
 import zoneinfo
 from collections.abc import Callable, Sequence
@@ -141,7 +142,8 @@ def _add_erasures(erasures: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _add_archive(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     archive = _add(commands, "archive", "archive:archive", "move what nobody has changed for long out of the log")
-    archive.add_argument("--before", type=_day, metavar="DATE", help="what was changed before this day (UTC)")
+    before = "what was changed before this day (UTC), or longer ago than so many years, as 2y"
+    archive.add_argument("--before", type=_day_or_age, metavar="DATE", help=before)
     parts = archive.add_subparsers(metavar="COMMAND")
     restore = _add(parts, "restore", "archive:restore", "put archived rows back into the log")
     which = restore.add_mutually_exclusive_group(required=True)
@@ -173,8 +175,17 @@ def _count(text: str) -> int:
     return value
 
 
-def _day(text: str) -> dt.date:
-    return dt.date.fromisoformat(text)
+def _day_or_age(text: str) -> dt.date:
+    age = re.fullmatch(r"([1-9]\d?)y", text)
+    return _years_before(dt.datetime.now(dt.UTC).date(), int(age[1])) if age else dt.date.fromisoformat(text)
+
+
+def _years_before(day: dt.date, years: int) -> dt.date:
+    """The same day of that year; of 29 February, where the year has none, the 28th."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        return day.replace(year=day.year - years, day=28)
 
 
 def _month(text: str) -> dt.date:

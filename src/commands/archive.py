@@ -19,10 +19,10 @@ _MARGIN = 31  # days that a broker may keep records beyond their time
 
 
 def archive(args: argparse.Namespace) -> int:
-    """`training archive --before DATE`: move the log rows of trainings that nobody has changed since into files."""
+    """`training archive --before DATE|2y`: move the log rows of trainings that nobody has changed since into files."""
     settings = service_settings()
     if args.before is None:
-        raise CommandError("What is to be archived? Give --before DATE, or a command (`training archive --help`).")
+        raise CommandError("What is to be archived? Give --before, or a command (`training archive --help`).")
     if args.before > dt.datetime.now(dt.UTC).date():
         raise CommandError("--before: the day lies in the future.")
     trainings = asyncio.run(_archive(settings, _folder(settings), args.before))

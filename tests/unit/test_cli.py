@@ -65,6 +65,8 @@ def test_every_command_has_its_function() -> None:
         ["import", "strong", "x", "--unit", "stone"],
         ["import", "strong", "x", "--timezone", "Mars"],
         ["import", "undo", "x"],
+        ["archive", "--before", "0y"],
+        ["archive", "--before", "2 years"],
         ["events", "--user", "me"],
         ["requests", "--limit", "0"],
         ["token", "--days", "-1"],
@@ -76,6 +78,21 @@ def test_what_is_not_understood(argv: list[str], capsys: pytest.CaptureFixture[s
         cli.main(argv)
     assert stopped.value.code == 2
     assert "usage: training" in capsys.readouterr().err
+
+
+def test_an_age_is_counted_back_from_today() -> None:
+    days = [dt.datetime.now(dt.UTC).date()]
+    before = cli.parser().parse_args(["archive", "--before", "2y"]).before
+    days.append(dt.datetime.now(dt.UTC).date())
+    assert days[0] - dt.timedelta(days=731) <= before <= days[1] - dt.timedelta(days=730)
+
+
+@pytest.mark.parametrize(
+    ("day", "years", "before"),
+    [("2026-11-23", 2, "2024-11-23"), ("2028-02-29", 2, "2026-02-28"), ("2028-02-29", 4, "2024-02-29")],
+)
+def test_a_year_without_the_day_has_the_one_before(day: str, years: int, before: str) -> None:
+    assert cli._years_before(dt.date.fromisoformat(day), years) == dt.date.fromisoformat(before)
 
 
 def test_settings_of_the_local_stack_are_read(tmp_path: Path) -> None:

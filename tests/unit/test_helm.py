@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 KUBERNETES = ("1.31", "1.37")  # the oldest that Chart.yaml lets in, and the newest that the schemas know
 PEER = [{"ipBlock": {"cidr": "10.0.0.0/8"}}]
 RULES = (ROOT / "deploy" / "prometheus-rules.yml").read_text("utf-8")
+MONTHLY = "0 3 1 * *"
 CASES: dict[str, dict[str, Any]] = {
     "default": {},
     "everything": {
@@ -39,7 +40,7 @@ CASES: dict[str, dict[str, Any]] = {
         },
         "secrets": {"worker": "w", "owner": "o"},
         "files": {"secret": "certificates"},
-        "archive": {"claim": "archive"},
+        "archive": {"claim": "archive", "schedule": MONTHLY},
         "stop": {"preStop": 20, "grace": 12.5},
         "disruption": {"maxUnavailable": "25%"},
         "networkPolicy": {
@@ -53,6 +54,8 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "open": {"networkPolicy": {"enabled": False}},
     "nobody": {"networkPolicy": {"from": {"gateway": [], "prometheus": []}}},
+    "unscheduled": {"archive": {"claim": "archive"}},
+    "open archive": {"archive": {"claim": "archive", "schedule": "@monthly"}, "networkPolicy": {"enabled": False}},
 }
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "secret": ({"settings": {"TRAINING_JWT_SECRET": "x" * 32}}, "TRAINING_JWT_SECRET"),
@@ -61,6 +64,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown": ({"replica": 3}, "replica"),
     "none": ({"replicas": 0}, "replicas"),
     "at once": ({"stop": {"preStop": 0}}, "preStop"),
+    "nowhere": ({"archive": {"schedule": MONTHLY}}, "claim"),
+    "never": ({"archive": {"claim": "archive", "schedule": "monthly"}}, "schedule"),
     "peer": ({"networkPolicy": {"from": {"gateway": [{}]}}}, "gateway"),
 }
 OUR_OWN = {"TRAINING_WEB_HOST", "TRAINING_WEB_PORT", "TRAINING_STOP_GRACE", "TRAINING_ARCHIVE_DIR"}  # of the chart
@@ -89,8 +94,9 @@ class Objects:
     def pods(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """The templates of pods, each with its only container."""
         for item in self.all:
-            if item["kind"] in {"Deployment", "Job"}:
-                template = item["spec"]["template"]
+            if item["kind"] in {"Deployment", "Job", "CronJob"}:
+                spec = item["spec"]["jobTemplate"]["spec"] if item["kind"] == "CronJob" else item["spec"]
+                template = spec["template"]
                 (container,) = template["spec"]["containers"]
                 yield template, container
 
@@ -154,9 +160,19 @@ def _fits(selector: dict[str, Any], template: dict[str, Any]) -> bool:
     return bool(selector.items() <= template["metadata"]["labels"].items())
 
 
-def test_selectors_find_workers_and_no_migration(case: Objects) -> None:
+def test_names_are_short_enough_for_kubernetes() -> None:
+    (answer,) = run({"everything": CASES["everything"]}, "r" * 53).values()  # Helm lets no longer name in
+    names = [(item["kind"], item["metadata"]["name"]) for item in Objects(answer["texts"]).all]
+    assert {"CronJob", "Job"} <= {kind for kind, _ in names}
+    for kind, name in names:
+        assert len(name) <= (52 if kind == "CronJob" else 63)
+        assert not name.endswith("-")
+
+
+def test_selectors_find_workers_alone(case: Objects) -> None:
     worker = case.one("Deployment")["spec"]["template"]
-    migration = case.one("Job", f"{RELEASE}-migration")["spec"]["template"]
+    others = [template for template, _ in case.pods() if template != worker]
+    assert others
     selectors = [
         case.one("Deployment")["spec"]["selector"]["matchLabels"],
         case.one("Service")["spec"]["selector"],
@@ -165,7 +181,7 @@ def test_selectors_find_workers_and_no_migration(case: Objects) -> None:
     ]
     for selector in selectors:
         assert _fits(selector, worker)
-        assert not _fits(selector, migration)
+        assert not any(_fits(selector, other) for other in others)
     (port,) = case.one("Service")["spec"]["ports"]
     (exposed,) = worker["spec"]["containers"][0]["ports"]
     assert port["targetPort"] == exposed["name"]
@@ -229,7 +245,7 @@ def test_no_secret_can_be_a_plain_setting() -> None:
     assert sorted(refused) == sorted(secret | OUR_OWN | OTHERS)
 
 
-def test_secrets_are_named_and_the_owners_is_for_the_migration(case: Objects) -> None:
+def test_secrets_are_named_and_no_worker_has_the_owners(case: Objects) -> None:
     assert not [item for item in case.all if item["kind"] == "Secret"]
     (worker,) = case.one("Deployment")["spec"]["template"]["spec"]["containers"]
     (migration,) = case.one("Job", f"{RELEASE}-migration")["spec"]["template"]["spec"]["containers"]
@@ -263,14 +279,40 @@ def test_the_migration_comes_first_and_leans_on_nothing_of_the_release(case: Obj
     assert told == environment(case)
 
 
-def test_both_run_commands_that_there_are(case: Objects) -> None:
+def test_pods_run_commands_that_there_are(case: Objects) -> None:
     commands = [container["command"] for _, container in case.pods()]
-    assert sorted(commands) == [["training", "migrate"], ["training", "worker"]]
+    archive = [["training", "archive", "--before", "2y"]]
+    scheduled = [item for item in case.all if item["kind"] == "CronJob"]
+    assert sorted(commands) == [*archive * len(scheduled), ["training", "migrate"], ["training", "worker"]]
     for _, *arguments in commands:
-        assert parser().parse_args(arguments).command == f"service:{arguments[0]}"
+        assert parser().parse_args(arguments).command.endswith(f":{arguments[0]}")
     image = (ROOT / "Dockerfile").read_text()
     assert 'CMD ["training", "worker"]' in image
     assert "ENTRYPOINT" not in image
+
+
+def test_the_archive_is_moved_where_and_when_it_is_asked_for(
+    everything: Objects, answers: dict[str, dict[str, Any]]
+) -> None:
+    cron = everything.one("CronJob", f"{RELEASE}-archive")["spec"]
+    assert (cron["schedule"], cron["timeZone"], cron["concurrencyPolicy"]) == (MONTHLY, "Etc/UTC", "Forbid")
+    job = cron["jobTemplate"]["spec"]
+    assert job["backoffLimit"] == 2
+    assert job["activeDeadlineSeconds"] == 24 * 60 * 60
+    spec = job["template"]["spec"]
+    assert spec["restartPolicy"] == "Never"
+    worker = everything.one("Deployment")["spec"]["template"]["spec"]
+    same = ("volumes", "securityContext", "imagePullSecrets", "nodeSelector", "tolerations", "serviceAccountName")
+    assert {name: spec[name] for name in same} == {name: worker[name] for name in same}
+    assert {"name": "archive", "persistentVolumeClaim": {"claimName": "archive"}} in spec["volumes"]
+    (container,) = spec["containers"]
+    (migration,) = everything.one("Job", f"{RELEASE}-migration")["spec"]["template"]["spec"]["containers"]
+    for name in ("image", "imagePullPolicy", "resources", "volumeMounts"):
+        assert container[name] == worker["containers"][0][name]
+    assert container["envFrom"] == [*worker["containers"][0]["envFrom"], migration["envFrom"][1]]
+    for name, schedules in (("default", []), ("unscheduled", []), ("open archive", ["@monthly"])):
+        found = Objects(answers[name]["texts"]).all
+        assert [item["spec"]["schedule"] for item in found if item["kind"] == "CronJob"] == schedules
 
 
 def test_pods_are_restricted(case: Objects) -> None:
@@ -341,13 +383,20 @@ def test_who_reaches_workers_and_what_they_reach(default: Objects) -> None:
 def test_a_rule_is_narrowed_and_taken_away(everything: Objects, answers: dict[str, dict[str, Any]]) -> None:
     _, *others = everything.one("NetworkPolicy")["spec"]["egress"]
     assert [(rule["ports"][0]["port"], rule["to"]) for rule in others] == [(1000, PEER), (1001, PEER), (1002, PEER)]
-    migration = everything.one("NetworkPolicy", f"{RELEASE}-migration")["spec"]
-    assert _fits(
-        migration["podSelector"]["matchLabels"], everything.one("Job", f"{RELEASE}-migration")["spec"]["template"]
-    )
-    assert [rule["ports"][0]["port"] for rule in migration["egress"]] == [53, 1000]
-    assert "ingress" not in migration
-    assert not [item for item in Objects(answers["open"]["texts"]).all if item["kind"] == "NetworkPolicy"]
+    migration = everything.one("Job", f"{RELEASE}-migration")["spec"]["template"]
+    archive = everything.one("CronJob", f"{RELEASE}-archive")["spec"]["jobTemplate"]["spec"]["template"]
+    for name, template, other in (("migration", migration, archive), ("archive", archive, migration)):
+        policy = everything.one("NetworkPolicy", f"{RELEASE}-{name}")["spec"]
+        assert _fits(policy["podSelector"]["matchLabels"], template)
+        assert not _fits(policy["podSelector"]["matchLabels"], other)
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        assert [rule["ports"][0]["port"] for rule in policy["egress"]] == [53, 1000]
+        assert policy["egress"][1]["to"] == PEER
+        assert "ingress" not in policy
+    for name in ("open", "open archive"):
+        assert not [item for item in Objects(answers[name]["texts"]).all if item["kind"] == "NetworkPolicy"]
+    unscheduled = [item for item in Objects(answers["unscheduled"]["texts"]).all if item["kind"] == "NetworkPolicy"]
+    assert sorted(item["metadata"]["name"] for item in unscheduled) == [RELEASE, f"{RELEASE}-migration"]
     nobody = Objects(answers["nobody"]["texts"]).one("NetworkPolicy")["spec"]
     assert not nobody["ingress"]
     assert "Ingress" in nobody["policyTypes"]

@@ -6,6 +6,11 @@
 {{- end -}}
 {{- end }}
 
+{{/* A CronJob's name has 52 characters at most: a Job's name is made of it. */}}
+{{- define "archive" -}}
+{{ include "name" . | trunc 44 | trimSuffix "-" }}-archive
+{{- end }}
+
 {{- define "selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -22,7 +27,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* What workers and the migration are told. By way of JSON, which writes a large number without an exponent. */}}
+{{/* What every pod of the chart is told. By way of JSON, which writes a large number without an exponent. */}}
 {{- define "settings" -}}
 {{- range $name, $value := .Values.settings }}
 {{ $name }}: {{ if kindIs "string" $value }}{{ $value | quote }}{{ else }}{{ $value | toJson | quote }}{{ end }}
