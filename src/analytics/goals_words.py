@@ -7,7 +7,8 @@ from analytics.words import named
 from models.goals import UNITS, Goal, GoalMetric, Point
 
 _LACK = {
-    GoalMetric.E1RM_KG: "has 1 to 12 repetitions with a load",
+    GoalMetric.E1RM_KG: "has 1 to 12 repetitions with a load (where your body is part of it, log your body mass with "
+    "the training)",
     GoalMetric.WEIGHT_KG: "has a weight",
     GoalMetric.REPS: "has repetitions at {} or more",
     GoalMetric.HOLD_SECONDS: "was held, with its seconds and no repetition",

@@ -245,7 +245,7 @@ class AcceptedAdvice(AdviceContent):
     id: UUID
     user_id: UUID
     version: int
-    """1 where it stands, 2 where it was undone; also its ETag."""
+    """1 where it stands, 2 where it was undone."""
     created_at: dt.datetime
     """When it was accepted."""
     updated_at: dt.datetime

@@ -58,7 +58,7 @@ class UserErased(TrainingServiceError):
 
 
 class PreconditionFailed(TrainingServiceError):
-    """If-Match names another version than the one that is stored.
+    """If-Match names another version than the one that is stored, or If-None-Match asks that there be none.
 
     `version` is the stored one, so that the caller can be told what to read again.
     """

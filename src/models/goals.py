@@ -203,6 +203,8 @@ class GoalDocument(GoalContent):
     """Counts its changes from 1; also its ETag."""
     created_at: dt.datetime
     updated_at: dt.datetime
+    deleted_at: dt.datetime | None = None
+    """When it was deleted: only in the answer to a creation that is sent again since."""
 
 
 class GoalPage(BaseModel):

@@ -1,10 +1,12 @@
 """An import: a log of another app that goes in as a job, and what became of it."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 from uuid import UUID, uuid5
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.exercises import folded
@@ -61,6 +63,11 @@ class ImportForm(BaseModel):
     """Of weights where the file names none; distances without a unit are then in kilometres or miles."""
     dry_run: bool = False
     """Read and check the file, and say what would happen; store nothing."""
+
+    def digest(self) -> bytes:
+        """SHA-256 of what the client said, as `Document.digest`."""
+        said = self.model_dump(mode="json", exclude_defaults=True, exclude={"file"})
+        return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS) + self.file).digest()
 
 
 class LineProblem(BaseModel):

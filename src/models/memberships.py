@@ -9,14 +9,16 @@ from models.fields import Moment
 from models.sets import Document
 
 Scope = Literal["read", "plan"]
-"""What the coaches of a group may do: `read` all that the athlete logged and plans, or `plan` for the group."""
+"""What the coaches of a group may do: `read` what the athlete trains and plans, but nothing about health and no advice,
+or `plan` for the group."""
 
 
 class MembershipBody(Document):
     """Body of PUT /users/{userId}/memberships/{group}."""
 
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=2, json_schema_extra={"uniqueItems": True})]
-    """What the group's coaches may do: `read` all that the user logged and plans; `plan` workouts and trainings."""
+    """What the group's coaches may do: `read` trainings and plans with what follows from them, but no check-ins,
+    readiness, advice and form analyses; `plan` workouts and trainings."""
 
 
 class MembershipDocument(BaseModel):

@@ -212,6 +212,8 @@ class PhaseDocument(PhaseContent):
     is not made again."""
     created_at: dt.datetime
     updated_at: dt.datetime
+    deleted_at: dt.datetime | None = None
+    """When it was deleted: only in the answer to a creation that is sent again since."""
 
 
 class PhasePage(BaseModel):
@@ -285,7 +287,7 @@ class PhasePreview(BaseModel):
     id: UUID | None = None
     """Absent where the phase is to be made and the client named none."""
     phase: PhaseContent | None = None
-    """What the phase would say; absent where it is to be deleted."""
+    """What the phase would say; absent where it would not be there. What was created before stays as it is."""
     day: dt.date
     """The day of the request: a phase that is or was there already makes no training on a day before it."""
     microcycles: list[UUID]

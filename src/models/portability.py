@@ -165,7 +165,7 @@ KINDS: Mapping[str, Portable] = {
 """The arrays of the document, in their order."""
 
 LEFT_OUT: Mapping[str, str] = {
-    "idempotency_keys": "which request made which event, for a day or so; the event is in `events`",
+    "idempotency_keys": "which request made which event or import, for a day or so; see `events` and `imports`",
     "archived_trainings": "in which file archived rows of the log are; they are in `events`",
     "coached": "by which name a coach planned whose accesses are purged, for the coach's erasure; it is in `events`",
     "erasures": "how far the user's erasure is, which has an address of its own",

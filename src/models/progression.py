@@ -232,7 +232,7 @@ class NextReport(BaseModel):
     """The workout's name."""
     day: dt.date
     """The local day that it is for."""
-    deload: str | None = None
+    deload_phase: str | None = None
     """Name of the deload phase that the day lies in; absent where it lies in none."""
     lighter: bool
     """Whether the training that is planned for the day was made a lighter session: it prescribes as a deload does."""

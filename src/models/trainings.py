@@ -35,7 +35,7 @@ AHEAD = dt.timedelta(hours=24)  # that what is done may lie in the future: clock
 
 
 class Status(StrEnum):
-    """Where a training stands. It may stay or go forward, never back."""
+    """Where a training stands. It may stay or go forward, and back only where a COMPLETED one is reopened."""
 
     PLANNED = "PLANNED"
     IN_PROGRESS = "IN_PROGRESS"
@@ -81,7 +81,8 @@ class TrainingBody(Document):
     date: Moment
     """When it took or takes place, RFC 3339 with its offset."""
     timezone: TimeZone = "UTC"
-    """IANA zone of the athlete: days, weeks and months of derived figures are local."""
+    """IANA zone of the athlete: days, weeks and months of derived figures are local. Without it they are those of UTC,
+    whatever the offset of `date` is; a PUT without it makes it UTC again."""
     title: Title | None = None
     duration_seconds: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     session_rpe: Exertion | None = None
@@ -232,7 +233,7 @@ class TrainingDocument(BaseModel):
 def check_past(moment: dt.datetime, now: dt.datetime, pointer: str) -> None:
     """Raises `Unprocessable` where a moment at which something was done lies too far after `now`."""
     if moment > now + AHEAD:
-        raise Unprocessable("must not lie more than 24 hours in the future", pointer)
+        raise Unprocessable("It must not lie more than 24 hours in the future.", pointer)
 
 
 def exercises_json(training_id: UUID, exercises: Iterable[ExerciseBody], catalogue: Catalogue) -> str:

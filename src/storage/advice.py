@@ -122,10 +122,16 @@ async def read_rows(  # how far each part goes back or ahead, in days
         known=frozenset(known or ()),
         first=first,
         load=[load_day(one) for one in load or ()],
-        records=[(*one[:3], one[3] or 0, _day(one[4]), UUID(one[5])) for one in records or ()],
+        records=[(*one[:3], one[3] or 0, dt.date.fromisoformat(one[4]), UUID(one[5])) for one in records or ()],
         weeks=[tuple(one) for one in weeks or ()],
         done=[
-            (UUID(id_), _day(at), None if workout is None else UUID(workout), version, exercises or _NO_EXERCISES)
+            (
+                UUID(id_),
+                dt.date.fromisoformat(at),
+                None if workout is None else UUID(workout),
+                version,
+                exercises or _NO_EXERCISES,
+            )
             for id_, at, workout, version, exercises in done or ()
         ],
         workouts={UUID(id_): (version, exercises or _NO_EXERCISES) for id_, version, exercises in workouts or ()},
@@ -135,7 +141,7 @@ async def read_rows(  # how far each part goes back or ahead, in days
         ],
         busy=frozenset(busy or ()),
         trained=trained,
-        deloads=[(_day(begin), _day(end)) for begin, end in deloads or ()],
+        deloads=[(dt.date.fromisoformat(begin), dt.date.fromisoformat(end)) for begin, end in deloads or ()],
         accepted=[_accepted(user_id, one) for one in accepted or ()],
         readiness=readiness_inputs(readiness),
     )
@@ -147,8 +153,5 @@ def _accepted(user_id: UUID, row: Sequence[Any]) -> AcceptedRow:
     if content is not None:
         at = map(dt.datetime.fromisoformat, moments)
         document = stored(user_id, [UUID(id_), version, *at, None, content]).document
-    return AcceptedRow(UUID(id_), _day(day), undone, kind, subject, [UUID(one) for one in trainings or ()], document)
-
-
-def _day(text: str) -> dt.date:
-    return dt.date.fromisoformat(text)
+    about = dt.date.fromisoformat(day)
+    return AcceptedRow(UUID(id_), about, undone, kind, subject, [UUID(one) for one in trainings or ()], document)

@@ -10,7 +10,7 @@ changed: it is replaced by another, or its rows go back. Whoever was told of a f
 import asyncio
 import datetime as dt
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ from storage import archive_statements as sql
 from storage.archive_folder import claim, manifest_of
 from storage.database import Cursor, Database, Row
 from storage.fold_state import LoggedEvent
+from storage.pages import PAGE_BYTES, Page
 
 SECONDS = 600.0  # that a statement about a file may take, and the wait for who is at work on another one
 ERASED = "erased"  # stands for an actor who was erased
@@ -107,8 +108,9 @@ async def read_rows(
 
     Raises `ArchiveUnavailable`.
     """
-    async for rows in raw_rows(folder, file, _texts(users), _texts(trainings)):
-        yield [ArchivedRow.of(row) for row in rows]
+    async with aclosing(raw_rows(folder, file, _texts(users), _texts(trainings))) as parts:
+        async for rows in parts:
+            yield [ArchivedRow.of(row) for row in rows]
 
 
 async def raw_rows(
@@ -132,14 +134,26 @@ async def raw_rows(
 
 
 async def read_training(
-    folder: Path | None, files: Sequence[ArchiveFile], user_id: UUID, id_: UUID, after: int
-) -> list[ArchivedRow]:
-    """The training's rows in these files, behind version `after`, by version. Raises `ArchiveUnavailable`."""
-    rows = []
+    folder: Path | None, files: Sequence[ArchiveFile], user_id: UUID, id_: UUID, *, after: int, limit: int
+) -> Page[ArchivedRow]:
+    """At most `limit` of the training's rows behind version `after`, by version; fewer where they are large.
+
+    `files` are all that hold such rows, in the order in which they were made: by that, later ones have later versions.
+    Raises `ArchiveUnavailable`.
+    """
+    rows: list[ArchivedRow] = []
+    size = 0
     for file in files:
-        async for part in read_rows(folder, file, users=[user_id], trainings=[id_]):
-            rows += [row for row in part if row.version > after]
-    return sorted(rows, key=lambda row: row.version)
+        async with aclosing(read_rows(folder, file, users=[user_id], trainings=[id_])) as parts:
+            async for part in parts:
+                for row in part:
+                    if row.version <= after:
+                        continue
+                    if len(rows) == limit or size >= PAGE_BYTES:
+                        return Page(rows, more=True)
+                    rows.append(row)
+                    size += len(row.payload)
+    return Page(rows, more=False)
 
 
 async def read_user(database: Database, folder: Path | None, user_id: UUID) -> AsyncIterator[ArchivedRow]:

@@ -2,10 +2,15 @@
 
 from storage.database import Prepared
 from storage.outbox_statements import CLUSTER, TIMELINE
+from storage.pages import bounded
 from storage.training_parts import STORED, TYPES
 
 _TYPES = TYPES | {"seen": "pg_snapshot", "xmin": "xid8", "limit": "integer"}
 
+_ROWS = f"""
+    SELECT t.xid, {STORED} FROM trainings t
+    WHERE t.user_id = %(user_id)s AND NOT t.hidden AND {{rows}}
+    ORDER BY {{order}} LIMIT %(limit)s"""
 # The place of the log, the snapshot of the statement, and the rows that both are about: at least one row, of which the
 # training may be NULL. One that a coach hides is none of them: it is shown by a change of its own.
 _PAGE = f"""
@@ -14,10 +19,7 @@ WITH log AS MATERIALIZED (
            {{newest}} AS newest
     FROM outbox_cursor
 )
-SELECT log.place, log.now, log.newest, t.* FROM log LEFT JOIN LATERAL (
-    SELECT t.xid, {STORED} FROM trainings t
-    WHERE t.user_id = %(user_id)s AND NOT t.hidden AND {{rows}}
-    ORDER BY {{order}} LIMIT %(limit)s
+SELECT log.place, log.now, log.newest, t.* FROM log LEFT JOIN ({bounded(_ROWS, "{order}", "fields")}
 ) t ON true
 ORDER BY {{order}}
 """
@@ -28,7 +30,7 @@ _OURS = "pg_visible_in_snapshot(t.xid, pg_current_snapshot())"
 BEGIN = _PAGE.format(
     newest=f"(SELECT max(t.xid) FROM trainings t WHERE t.user_id = %(user_id)s AND {_OURS})",
     rows="t.deleted_at IS NULL",
-    order="t.id",
+    order="id",
 )
 
 # What was written after the first page belongs to the changes.
@@ -36,7 +38,7 @@ STATE = _PAGE.format(
     newest="NULL",
     rows=f"""t.id > %(after)s::uuid AND t.deleted_at IS NULL
       AND (pg_visible_in_snapshot(t.xid, %(seen)s::pg_snapshot) OR NOT {_OURS})""",
-    order="t.id",
+    order="id",
 )
 
 CHANGES = Prepared(
@@ -44,10 +46,10 @@ CHANGES = Prepared(
     _PAGE.format(
         newest="NULL",
         rows=f"t.xid >= %(xmin)s AND NOT pg_visible_in_snapshot(t.xid, %(seen)s) AND {_OURS}",
-        order="t.xid, t.id",
+        order="xid, id",
     ),
     _TYPES,
 )
 
 # The rest of what one transaction wrote.
-GROUP = _PAGE.format(newest="NULL", rows="t.xid = %(group)s::xid8 AND t.id > %(after)s::uuid", order="t.id")
+GROUP = _PAGE.format(newest="NULL", rows="t.xid = %(group)s::xid8 AND t.id > %(after)s::uuid", order="id")

@@ -11,6 +11,7 @@ from models.errors import CursorExpired
 from models.fields import moment
 from storage.change_statements import BEGIN, CHANGES, GROUP, STATE
 from storage.database import Database, Prepared, Row
+from storage.pages import page_of
 from storage.trainings import stored_training
 
 
@@ -37,7 +38,8 @@ class Changes:
         self._database = database
 
     async def page(self, user_id: UUID, cursor: Cursor | None, limit: int) -> ChangePage:
-        """At most `limit` trainings of the user that changed since `cursor`, each once and as it is now.
+        """At most `limit` trainings of the user that changed since `cursor`, each once and as it is now; fewer where
+        they are large (`storage.pages`).
 
         Without a cursor the first of those that there are. Raises `CursorExpired` and `DatabaseUnavailable`.
         """
@@ -66,8 +68,9 @@ class Changes:
         answer = await self._database.all(statement, parameters)
         place, now, newest = answer[0][:3]
         rows = [(int(row[3]), *row[4:]) for row in answer if row[3] is not None]
-        beyond = rows[limit][0] if len(rows) > limit else None
-        return _Found(place, Snapshot.of(now), None if newest is None else int(newest), rows[:limit], beyond)
+        page = page_of(rows, limit)
+        beyond = rows[len(page)][0] if page.more else None
+        return _Found(place, Snapshot.of(now), None if newest is None else int(newest), page, beyond)
 
 
 def _after_state(cursor: Cursor, found: _Found) -> tuple[Cursor, bool]:

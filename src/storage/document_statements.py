@@ -19,6 +19,7 @@ TYPES = {
     "digest": "bytea",
     "key_digest": "bytea",
     "if_match": "bigint[]",
+    "new": "boolean",
 }
 
 # Of a row `d` of a table of documents: what `storage.documents.stored` reads.
@@ -53,13 +54,11 @@ _PUT = """
 WITH {key}written AS (
     INSERT INTO {table} AS d (user_id, id, digest, content{names})
     SELECT %(user_id)s, %(id)s, %(digest)s, %(content)s{values}
-    WHERE {fresh} AND (%(if_match)s::bigint[] IS NULL
-        OR EXISTS (SELECT FROM {table} d WHERE d.user_id = %(user_id)s AND d.id = %(id)s))
+    WHERE {fresh}
     ON CONFLICT (user_id, id) DO UPDATE
     SET version = d.version + 1, updated_at = greatest(now(), d.updated_at), deleted_at = NULL,
         content = excluded.content{assigned}
-    WHERE (d.deleted_at IS NOT NULL OR d.content::text <> excluded.content::text)
-      AND (%(if_match)s::bigint[] IS NULL OR d.deleted_at IS NULL AND d.version = ANY (%(if_match)s::bigint[]))
+    WHERE d.deleted_at IS NOT NULL OR NOT %(new)s AND d.content::text <> excluded.content::text
     RETURNING d.version, d.created_at, d.updated_at, d.content
 ), {log}
 """

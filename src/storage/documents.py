@@ -153,14 +153,25 @@ class Documents:
             written = await self._write(self._statements.create, author, write, key)
             if written is not None:
                 return written
-            found = await self._look(write)
-            if found is not None:
-                same, *row = found
-                if not same:
-                    raise IdentityConflict(f"A {self._kind.name} with this `id` was created with another body.")
-                there = stored(author.user_id, row)
-                return Written(id_, there.version, there.document)
+            there = await self.created(author.user_id, id_, digest)
+            if there is not None:
+                return there
         raise self._crowded()
+
+    async def created(self, user_id: UUID, id_: UUID, digest: bytes) -> Written | None:
+        """What `create` answers for an `id` that was used before: what is stored now, of a deleted document too. None
+        where the `id` is free.
+
+        Raises `IdentityConflict` where the document was created with another digest.
+        """
+        found = await self._look({"user_id": user_id, "id": id_, "digest": digest})
+        if found is None:
+            return None
+        same, *row = found
+        if not same:
+            raise IdentityConflict(f"A {self._kind.name} with this `id` was created with another body.")
+        there = stored(user_id, row)
+        return Written(id_, there.version, there.document)
 
     async def update(
         self,
@@ -187,18 +198,18 @@ class Documents:
         content: str,
         columns: Mapping[str, object] = _NONE,
         *,
-        if_match: Sequence[int] | None = None,
+        new: bool = False,
         key: IdempotencyKey | None = None,
     ) -> Written:
         """Have the document say this, whether there is one or not: a new one, or the next version, with its event.
 
         One that was deleted is there again, as its next version. One that says this already stays as it is, and nothing
-        is written. `if_match` are the versions that it may be at. Raises `NotFound` where there is none and `if_match`
-        names one, `PreconditionFailed`, `IdempotencyKeyReused`, and `Unprocessable` as `create` does.
+        is written. With `new` there must be none: raises `PreconditionFailed` where there is, whatever it says. Raises
+        `IdempotencyKeyReused`, and `Unprocessable` as `create` does.
         """
         write = self._event(author, id_, "created") | self._content(content, columns)
-        write |= {"digest": b"", "updated_type": self._kind.events["updated"]}
-        return await self._change(self._statements.put, author, write, if_match, key)
+        write |= {"digest": b"", "updated_type": self._kind.events["updated"], "new": new}
+        return await self._change(self._statements.put, author, write, None, key)
 
     async def delete(
         self, author: Author, id_: UUID, *, if_match: Sequence[int] | None = None, key: IdempotencyKey | None = None
@@ -237,7 +248,7 @@ class Documents:
         key: IdempotencyKey | None,
     ) -> Written:
         write["if_match"] = None if if_match is None else list(if_match)
-        putting = "updated_type" in write
+        putting = "new" in write
         for _ in range(ATTEMPTS):
             written = await self._write(statement, author, write, key)
             if written is not None:
@@ -245,10 +256,10 @@ class Documents:
             found = await self._look(write)
             there = None if found is None or found[5] is not None else stored(author.user_id, found[1:])
             if there is None:
-                if putting and if_match is None:
+                if putting:
                     continue  # deleted a moment ago
                 raise self._not_found()
-            if if_match is not None and there.version not in if_match:
+            if write.get("new") or (if_match is not None and there.version not in if_match):
                 raise PreconditionFailed(there.version)
             if found is not None and found[6] == write.get("content"):
                 return Written(there.id, there.version, there.document)

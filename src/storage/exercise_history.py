@@ -7,6 +7,7 @@ from uuid import UUID
 
 from storage.database import Database
 from storage.exercise_history_statements import HISTORY, LAST
+from storage.pages import Page, page_of
 
 RECENT = 100  # newest sessions in which the latest of each exercise is looked for first
 RECENT_OF_HISTORY = 6  # the same for a page of a history: newest sessions for each that the page may have
@@ -30,8 +31,9 @@ async def read_history(
     last: dt.date | None = None,
     after: tuple[dt.datetime, UUID] | None = None,
     limit: int,
-) -> list[Session]:
-    """At most `limit` of the user's COMPLETED trainings that hold the exercise, newest first.
+) -> Page[Session]:
+    """At most `limit` of the user's COMPLETED trainings that hold the exercise, newest first; fewer where they are
+    large (`storage.pages`).
 
     `text` names it. A slug of the catalogue names what was logged with it, in any revision, and what was logged with no
     slug under a name that means it to the user, which its own does unless the user says otherwise. The slug of an own
@@ -49,10 +51,11 @@ async def read_history(
         "last": last,
         "after_date": after_date,
         "after_id": after_id,
-        "limit": limit,
-        "recent": RECENT_OF_HISTORY * limit,
+        "limit": limit + 1,  # one more tells whether there is a next page
+        "recent": RECENT_OF_HISTORY * (limit + 1),
     }
-    return [Session(*row) for row in await database.all(HISTORY, parameters)]
+    page = page_of(await database.all(HISTORY, parameters), limit)
+    return Page((Session(*row) for row in page), more=page.more)
 
 
 async def read_last(database: Database, user_id: UUID, texts: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ first (`near`), and only for what they do not answer the indexes of names and sl
 (`far`). Either alone is slow for a user of many years: the walk for what is rare, the indexes for what is frequent.
 """
 
+from storage.pages import bounded
 from storage.training_parts import SETS
 
 _COUNTED = "t.user_id = %(user_id)s AND t.status = 'COMPLETED' AND t.deleted_at IS NULL"
@@ -76,6 +77,15 @@ _WANTED = """
           AND (%(after_date)s::timestamptz IS NULL
                OR (t.date, t.id) < (%(after_date)s::timestamptz, %(after_id)s::uuid))"""
 
+# Sorted by the columns of `found`, so that no index of trainings is walked for the sake of the order.
+_FOUND = bounded(
+    f"""
+    SELECT found.id, found.date, {_session()} AS document
+    FROM asked a, found JOIN trainings t ON t.user_id = %(user_id)s AND t.id = found.id
+    ORDER BY found.date DESC, found.id DESC LIMIT %(limit)s""",
+    order="date DESC, id DESC",
+    text="document",
+)
 HISTORY = f"""
 WITH {ASKED.format(texts="ARRAY[%(text)s]")}, recent AS MATERIALIZED (
     SELECT t.id, t.date FROM trainings t WHERE {_COUNTED}{_WANTED} ORDER BY t.date DESC, t.id DESC LIMIT %(recent)s
@@ -94,10 +104,7 @@ WITH {ASKED.format(texts="ARRAY[%(text)s]")}, recent AS MATERIALIZED (
         SELECT t.* FROM asked a CROSS JOIN LATERAL ({holding(_WANTED)}) t
         WHERE NOT (SELECT enough FROM enough) ORDER BY t.date DESC, t.id DESC LIMIT %(limit)s
     )
-)
-SELECT t.id, t.date, {_session()}
-FROM asked a, found JOIN trainings t ON t.user_id = %(user_id)s AND t.id = found.id
-ORDER BY t.date DESC, t.id DESC
+){_FOUND}
 """
 
 LAST = f"""

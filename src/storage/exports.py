@@ -11,7 +11,7 @@ from storage.export_statements import NEWEST_FIRST, NEXT, OLDEST_FIRST, export
 from storage.trainings import stored_training
 
 CHUNK = 5_000  # lines
-LOG_CHUNK = 200  # trainings
+LOG_CHUNK = 20  # trainings: as many of the largest that there may be can be held
 _SECONDS = 120.0  # that a chunk may take: for the first one PostgreSQL may have to sum up, or pass over, many rows
 
 

@@ -9,6 +9,7 @@ from models.form_analyses import FormAnalysisCreate
 from storage.database import Database, Runner
 from storage.documents import FORM_ANALYSES, Documents, StoredDocument, stored
 from storage.form_analyses_statements import PAGE, SET
+from storage.pages import Page, page_of
 from storage.training_writes import Author, IdempotencyKey, Written
 
 
@@ -63,8 +64,9 @@ class FormAnalyses:
 
     async def page(
         self, user_id: UUID, place: SetPlace, *, after: tuple[dt.datetime, UUID] | None = None, limit: int
-    ) -> list[StoredDocument]:
-        """At most `limit` analyses of the set, those added last first; of the videos that it had before, too.
+    ) -> Page[StoredDocument]:
+        """At most `limit` analyses of the set, those added last first; of the videos that it had before, too. Fewer
+        where they are large (`storage.pages`).
 
         `after` is when the last analysis of the page before was added, and its id.
         """
@@ -73,12 +75,13 @@ class FormAnalyses:
             "user_id": user_id,
             "after_moment": after_moment,
             "after_id": after_id,
-            "limit": limit,
+            "limit": limit + 1,  # one more tells whether there is a next page
         }
         rows = await self._database.all(PAGE, parameters)
         if not rows:
             raise _not_found()
-        return [stored(user_id, row) for row in rows if row[0] is not None]
+        page = page_of([row for row in rows if row[0] is not None], limit)
+        return Page((stored(user_id, row) for row in page), more=page.more)
 
     def _documents(self, runner: Runner) -> Documents:
         return Documents(runner, self._topic, FORM_ANALYSES)

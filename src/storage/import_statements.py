@@ -3,7 +3,7 @@
 from models.imports import ImportDocument
 from storage.arrays import names
 from storage.training_batch_statements import create_many
-from storage.training_parts import FIELDS, SOURCE_ID
+from storage.training_parts import FIELDS, KEY, SOURCE_ID
 
 UNDER_WAY = "status IN ('queued', 'running', 'undoing')"
 
@@ -18,10 +18,11 @@ MEMBERS = tuple(ImportDocument.model_fields)
 JOB = names(MEMBERS)
 _LISTED = names(f"NULL AS {member}" if member in {"errors", "kept_trainings"} else member for member in MEMBERS)
 
-# One at a time, which the index keeps, and so many an hour. Without a row of `made` the others say why; where they say
-# nothing, another one began after this statement's snapshot was taken.
-CREATE = f"""
-WITH recent AS (
+# One at a time, which the index keeps, and so many an hour. The first five columns are what the Idempotency-Key was
+# used for before, as in `training_statements.Write`: an import is no event, so its key names it twice. Without a row of
+# `made` the others say why; where they say nothing, another one began after this statement's snapshot was taken.
+_CREATE = f"""
+WITH {{key}}recent AS (
     SELECT count(*) AS number, ceil(extract(epoch FROM min(created_at) + interval '1 hour' - now()))::integer AS wait
     FROM imports WHERE user_id = %(user_id)s AND created_at > now() - interval '1 hour'
 ), under_way AS (
@@ -31,13 +32,23 @@ WITH recent AS (
                          error_lines, errors)
     SELECT %(user_id)s, %(id)s, %(format)s, %(timezone)s, %(unit)s, %(file)s, %(actor)s, %(request_id)s,
            %(traceparent)s, %(sessions)s, %(held_back)s, %(error_lines)s, %(errors)s::jsonb
-    FROM recent WHERE number < %(most)s AND NOT EXISTS (SELECT FROM under_way)
+    FROM {{first}} WHERE {{fresh}} AND number < %(most)s AND NOT EXISTS (SELECT FROM under_way)
     ON CONFLICT (user_id) WHERE {UNDER_WAY} DO NOTHING
     RETURNING {JOB}
 )
-SELECT under_way.id, number >= %(most)s, greatest(wait, 1), made.*
-FROM recent LEFT JOIN under_way ON true LEFT JOIN made ON true
+SELECT {{answer}}, {{facts}}, made.*
+FROM {{first}} LEFT JOIN under_way ON true LEFT JOIN made ON true
 """
+_FACTS = "under_way.id, number >= %(most)s, greatest(wait, 1)"
+CREATE = _CREATE.format(key="", first="recent", fresh="true", answer="false, NULL, NULL, NULL, NULL", facts=_FACTS)
+CREATE_KEYED = _CREATE.format(
+    key=KEY,
+    first="recent, key",
+    fresh="key.fresh",
+    answer=f"""NOT key.fresh, key.same, key.training_id, key.event_id,
+       CASE WHEN key.fresh AND made.id IS NULL THEN refuse_write(json_build_array({_FACTS})::text) END""",
+    facts=_FACTS,
+)
 
 READ = f"SELECT {JOB} FROM imports WHERE user_id = %(user_id)s AND id = %(id)s"
 

@@ -29,6 +29,7 @@ from storage.import_statements import (
     COMPARE,
     CREATE,
     CREATE_HELD,
+    CREATE_KEYED,
     DELETE_MANY,
     FINISH,
     LIST,
@@ -40,7 +41,7 @@ from storage.import_statements import (
     UNDO,
 )
 from storage.training_batch import Item, Result, TrainingBatches
-from storage.training_writes import ATTEMPTS, Author
+from storage.training_writes import ATTEMPTS, Author, IdempotencyKey, Refused, TrainingWriter
 
 LEASE = 30.0  # seconds that a silent worker keeps a job: longer than any statement may take
 
@@ -72,14 +73,23 @@ class Imports:
         self._worker = worker
 
     async def create(
-        self, author: Author, id_: UUID, form: ImportForm, log: ForeignLog, format_: LogFormat, *, most: int
-    ) -> ImportDocument:
-        """Store a file, which is `log` when it is read in this format, as a new import that waits for a worker.
+        self,
+        author: Author,
+        id_: UUID,
+        form: ImportForm,
+        log: ForeignLog,
+        format_: LogFormat,
+        *,
+        most: int,
+        key: IdempotencyKey | None = None,
+    ) -> tuple[ImportDocument, bool]:
+        """Store a file, which is `log` when it is read in this format, as a new import that waits for a worker. And
+        whether the key was used before: then it is that import, as it is now.
 
-        Raises `Conflict` while another import of the user's is under way, and `TooManyRequests` where there were `most`
-        within the hour.
+        Raises `Conflict` while another import of the user's is under way, `TooManyRequests` where there were `most`
+        within the hour, and `IdempotencyKeyReused`.
         """
-        parameters = {
+        parameters: dict[str, Any] = {
             "user_id": author.user_id,
             "id": id_,
             "format": format_,
@@ -95,10 +105,21 @@ class Imports:
             "errors": _errors(map(line_problem, log.errors[:MOST_ERRORS])),
             "most": most,
         }
+        if key is not None:
+            parameters |= {"route": key.route, "key": key.key, "key_digest": key.digest, "event_id": id_}
+        writer = TrainingWriter(self._database, self._topic)
         for _ in range(ATTEMPTS):
-            ((under_way, exhausted, wait, *made),) = await self._database.all(CREATE, parameters)
-            if made[0] is not None:
-                return _job(made)
+            try:
+                row = (await writer.ask(CREATE if key is None else CREATE_KEYED, parameters))[0]
+            except Refused as refused:
+                under_way, exhausted, wait = refused.reason
+            else:
+                before = await writer.logged(READ, row, author)
+                if before is not None:
+                    return _job(before), True
+                under_way, exhausted, wait, *made = row[5:]
+                if made[0] is not None:
+                    return _job(made), False
             if under_way is not None:
                 raise Conflict(f"The import {under_way} is under way. Wait until it is done.")
             if exhausted:

@@ -1,6 +1,7 @@
 """The SQL of `storage.phases`: a user's phases, and the trainings that they have laid."""
 
 from storage.document_statements import STORED
+from storage.pages import bounded
 from storage.plan_statements import PLANNED
 from storage.today import DAY
 
@@ -73,11 +74,15 @@ ON CONFLICT (user_id, phase_id, training_id) DO UPDATE SET week = excluded.week,
 RETURNING 1
 """
 
-LIST = f"""
+LIST = bounded(
+    f"""
 SELECT d.first, {STORED} FROM phases d
 WHERE d.user_id = %(user_id)s AND d.deleted_at IS NULL
   AND (%(first)s::date IS NULL OR d.last >= %(first)s::date) AND (%(last)s::date IS NULL OR d.first <= %(last)s::date)
   AND (%(after_first)s::date IS NULL OR (d.first, d.id) > (%(after_first)s::date, %(after_id)s::uuid))
 ORDER BY d.first, d.id
 LIMIT %(limit)s
-"""
+""",
+    order="first, id",
+    text="content",
+)

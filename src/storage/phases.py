@@ -23,6 +23,7 @@ from models.stored import readable
 from models.trainings import Status
 from storage.database import Runner
 from storage.documents import StoredDocument, stored
+from storage.pages import Page, page_of
 from storage.phase_statements import LAID, LINK, LIST, NEIGHBOURS, TAKEN, WORKOUTS
 from storage.plans import MOST_BYTES
 
@@ -156,8 +157,9 @@ class Phases:
         last: dt.date | None = None,
         after: tuple[dt.date, UUID] | None = None,
         limit: int,
-    ) -> list[tuple[dt.date, StoredDocument]]:
+    ) -> Page[tuple[dt.date, StoredDocument]]:
         """At most `limit` of the user's phases that have days from `first` to `last`: first days and phases, in order.
+        Fewer where they are large (`storage.pages`).
 
         `after` are the first day and the id of the last phase of the page before.
         """
@@ -168,9 +170,10 @@ class Phases:
             "last": last,
             "after_first": after_first,
             "after_id": after_id,
-            "limit": limit,
+            "limit": limit + 1,  # one more tells whether there is a next page
         }
-        return [(row[0], stored(user_id, row[1:])) for row in await self._runner.all(LIST, parameters)]
+        page = page_of(await self._runner.all(LIST, parameters), limit)
+        return Page(((row[0], stored(user_id, row[1:])) for row in page), more=page.more)
 
 
 def _phase(row: Sequence[Any]) -> StoredPhase:

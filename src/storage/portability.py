@@ -14,9 +14,8 @@ from storage.archives import read_user
 from storage.database import Database
 from storage.portability_statements import ALL
 
-FIRST_CHUNK = 20  # items: the first byte comes soon
-CHUNK = 200  # items
-CHUNK_BYTES = 2**20  # that a chunk is made to have, where 200 items would have more
+CHUNK = 20  # items: the first byte comes soon, and as many of the largest that there may be can be held
+CHUNK_BYTES = 2**20  # that a chunk is made to have, where 20 items had more before
 
 
 class Items(NamedTuple):
@@ -36,7 +35,7 @@ async def read_all(database: Database, archives: Path | None, user_id: UUID) -> 
     """
     async with AsyncExitStack() as stack:
         async with database.reader(ALL, {"user_id": user_id}) as fetch:
-            asked = FIRST_CHUNK
+            asked = CHUNK
             rows = await fetch(asked)
             fetched = len(rows)
             head = orjson.loads(rows.pop(0)[1])

@@ -13,8 +13,9 @@ from uuid import UUID
 from models.load import Band, LoadDay, Measure
 from models.load_reports import LoadQuery
 from models.record_reports import ProgressQuery, RecordsQuery
-from models.reports import RangeQuery, ReportQuery, VolumeQuery
+from models.reports import RangeQuery, ReportQuery
 from models.streaks import DayTotals
+from models.volume_reports import VolumeQuery
 from storage.database import Database
 from storage.reports_statements import LOAD, OVERVIEW, PROGRESS, RECORDS, VOLUME
 

@@ -8,13 +8,14 @@ Parameters are psycopg2's, by name. Each statement answers in the same snapshot 
   caller may not know of is like what never was.
 """
 
-from models.reports import By, Period
+from models.volume_reports import By, Period
 from storage.replica import PRESENT
 from storage.today import LATEST
 from storage.training_parts import READABLE
 from storage.volume_statements import SUMS, WORK
 
 _SUMS = (*SUMS, *WORK)
+_FIGURES = ", ".join(f"trim_scale(sum({column})) AS {column}" for column in _SUMS)
 
 # Changes that the first stage has not folded.
 _UNFOLDED = """
@@ -73,6 +74,13 @@ FROM analytics.folded_trainings WHERE counted AND {range} ORDER BY folded_traini
 _PERIODS = """
 SELECT {period}, sum(sessions) AS sessions, {figures}
 FROM analytics.daily_volume WHERE {range} GROUP BY {groups} ORDER BY {groups}"""
+# As those of a week without a training, there is no item of a phase in which nothing was done.
+_PHASES = """
+SELECT p.id AS phase_id, p.content ->> 'name' AS name, p.content ->> 'kind' AS kind, p.deload, p.first, p.last,
+       sum(sessions) AS sessions, {figures}
+FROM phases p JOIN (SELECT * FROM analytics.daily_volume WHERE {range}) d ON d.day BETWEEN p.first AND p.last
+WHERE p.user_id = %(user_id)s AND p.deleted_at IS NULL
+GROUP BY p.user_id, p.id ORDER BY p.first, p.id"""
 _WEEK = """to_char(day, 'IYYY-"W"IW') AS week, date_trunc('week', day)::date AS monday"""
 _WEEKS = """
 SELECT week, monday, {figures} FROM analytics.{view}
@@ -82,8 +90,7 @@ ORDER BY monday, {key}"""
 
 
 def _periods(period: str, groups: str) -> str:
-    sums = ", ".join(f"trim_scale(sum({column})) AS {column}" for column in _SUMS)
-    return _PERIODS.format(period=period, figures=sums, range=_RANGE, groups=groups)
+    return _PERIODS.format(period=period, figures=_FIGURES, range=_RANGE, groups=groups)
 
 
 _VOLUME: dict[tuple[Period, By | None], str] = {
@@ -93,6 +100,7 @@ _VOLUME: dict[tuple[Period, By | None], str] = {
     (Period.DAY, None): _periods("day", "day"),
     (Period.WEEK, None): _periods(_WEEK, "week, monday"),
     (Period.MONTH, None): _periods("to_char(day, 'YYYY-MM') AS month", "month"),
+    (Period.PHASE, None): _PHASES.format(figures=_FIGURES, range=_RANGE),
     (Period.WEEK, By.CATEGORY): _WEEKS.format(
         view="weekly_category_volume",
         figures="category, sets, reps, trim_scale(work) AS work, trim_scale(external_load_kg) AS external_load_kg, "

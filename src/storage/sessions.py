@@ -10,9 +10,8 @@ from storage.database import Database, Row
 from storage.session_statements import READ, STREAM, WORKOUT
 from storage.trainings import stored_training
 
-FIRST_CHUNK = 20  # sessions: the first byte comes soon
-CHUNK = 200  # sessions
-CHUNK_BYTES = 2**20  # that a chunk is made to have, where 200 sessions would have more
+CHUNK = 20  # sessions: the first byte comes soon, and as many of the largest that there may be can be held
+CHUNK_BYTES = 2**20  # that a chunk is made to have, where 20 sessions had more before
 
 
 class Session(NamedTuple):
@@ -52,7 +51,7 @@ class Sessions:
         """
         parameters = {"user_id": user_id, "first": first, "last": last}
         async with self._database.reader(STREAM, parameters) as fetch:
-            count = FIRST_CHUNK
+            count = CHUNK
             while rows := await fetch(count):
                 sessions = [_session(user_id, row) for row in rows]
                 yield sessions

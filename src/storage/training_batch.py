@@ -54,9 +54,10 @@ class TrainingBatches:
         """Store those that can be stored, each with its event, all of them at once; what each came to, in order.
 
         A result is what `Trainings.create` returns, or the error that it raises: an `id` or `source_id` that is taken,
-        within the batch too, holds up no other. Raises `DatabaseUnavailable`; then nothing can be said of any of them,
-        and those with an `id` or a `source_id` are safe to send again. Raises `NotAllowed` where `only` has no row;
-        what was stored by then stays.
+        within the batch too, holds up no other. Of a training that was there already the document is None where those
+        before it have `PAGE_BYTES` (`storage.pages`). Raises `DatabaseUnavailable`; then nothing can be said of any of
+        them, and those with an `id` or a `source_id` are safe to send again. Raises `NotAllowed` where `only` has no
+        row; what was stored by then stays.
         """
         results: dict[int, Result] = {}
         waiting: dict[int, dict[str, Any]] = {}
@@ -144,5 +145,5 @@ def _result(user_id: UUID, item: dict[str, Any], rows: list[Row]) -> Result | No
         return None
     if len(rows) > 1 or not same:
         return IdentityConflict(TAKEN)
-    found = stored_training(user_id, stored)
-    return Written(found.id, found.version, found.document)
+    id_, _, version, *_, fields = stored
+    return Written(id_, version, None if fields is None else stored_training(user_id, stored).document)

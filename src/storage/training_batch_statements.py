@@ -1,10 +1,12 @@
 """The SQL of `storage.training_batch`: many new trainings, with their children and their events, in one statement."""
 
+from storage.pages import PAGE_BYTES
 from storage.training_parts import SET_COLUMNS, SET_RECORD, SOURCE_ID, STORED
 
 
 def create_many(*, only: str = "") -> str:
-    """What can be written is written, and each of the others says what it lacks or what it met.
+    """What can be written is written, and each of the others says what it lacks or what it met: of the first of those
+    alone, as far as `PAGE_BYTES` go, the whole, since they may have grown to be much larger than what was sent.
 
     Where `only` is given, a query, nothing is done and no row comes unless it has a row; what it locks stays locked
     until the batch is there.
@@ -59,12 +61,15 @@ WITH {guard}items AS MATERIALIZED (
            || '"version":1,' || fields || '}}}}', created_at
     FROM content ORDER BY place
 )
-SELECT items.place, created.created_at, items.workout_known, items.exercises_known, t.*
+SELECT items.place, created.created_at, items.workout_known, items.exercises_known,
+       t.same, t.id, t.source_id, t.version, t.date, t.created_at, t.updated_at, t.deleted_at,
+       CASE WHEN sum(octet_length(t.fields)) OVER (ORDER BY items.place, t.id ROWS UNBOUNDED PRECEDING) <= {PAGE_BYTES}
+            THEN t.fields END
 FROM items LEFT JOIN created USING (id) LEFT JOIN LATERAL (
     SELECT t.digest IN (decode(items.digest, 'hex'), '') AND NOT t.hidden AS same, {STORED} FROM trainings t
     WHERE created.id IS NULL AND t.user_id = %(user_id)s AND (t.id = items.id OR t.source_id = items.source_id)
 ) t ON true
-ORDER BY items.place
+ORDER BY items.place, t.id
 """
 
 

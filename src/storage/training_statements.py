@@ -8,6 +8,7 @@ the one before returned.
 from dataclasses import dataclass
 
 from storage.database import Prepared
+from storage.pages import bounded
 from storage.training_parts import CHILDREN, FIELDS, KEY, LOG, READABLE, SOURCE_ID, STORED, TYPES, WRITABLE, fields
 
 _CREATE = """
@@ -258,7 +259,8 @@ READ = Prepared(
 )
 
 # A local day lies within 14 hours of the same day in UTC: so `date` narrows the index, and `day` decides.
-LIST = f"""
+LIST = bounded(
+    f"""
 SELECT {STORED} FROM trainings t
 WHERE t.user_id = %(user_id)s AND t.deleted_at IS NULL AND {READABLE}
   AND (%(first)s::date IS NULL OR t.date >= %(first)s::date - interval '1 day' AND t.day >= %(first)s)
@@ -267,20 +269,28 @@ WHERE t.user_id = %(user_id)s AND t.deleted_at IS NULL AND {READABLE}
   AND (%(after_date)s::timestamptz IS NULL OR (t.date, t.id) < (%(after_date)s::timestamptz, %(after_id)s::uuid))
 ORDER BY t.date DESC, t.id DESC
 LIMIT %(limit)s
-"""
+""",
+    order="date DESC, id DESC",
+    text="fields",
+)
 
-# Which files hold what is archived of it, and what the log has: always a row, in which either may be NULL.
 _READABLE = f"(SELECT {READABLE} FROM trainings t WHERE t.user_id = %(user_id)s AND t.id = %(id)s)"
+_LOGGED = bounded(
+    f"""
+    SELECT version, event_type, actor, request_id, created_at, payload FROM outbox
+    WHERE user_id = %(user_id)s AND aggregate_id = %(id)s AND aggregate_type = 'training' AND version > %(after)s
+      AND {_READABLE}
+    ORDER BY version LIMIT %(limit)s""",
+    order="version",
+    text="payload",
+)
+# Which files hold what is archived of it, and what the log has: always a row, in which either may be NULL.
 HISTORY = f"""
 SELECT archived.files, logged.* FROM (
     SELECT json_agg(json_build_array(f.name, f.bytes, f.sha256) ORDER BY f.id) AS files
     FROM archived_trainings a JOIN archives f ON f.id = a.archive
     WHERE a.user_id = %(user_id)s AND a.training_id = %(id)s AND a.last_version > %(after)s AND {_READABLE}
-) archived LEFT JOIN (
-    SELECT version, event_type, actor, request_id, created_at, payload FROM outbox
-    WHERE user_id = %(user_id)s AND aggregate_id = %(id)s AND aggregate_type = 'training' AND version > %(after)s
-      AND {_READABLE}
-    ORDER BY version LIMIT %(limit)s
+) archived LEFT JOIN ({_LOGGED}
 ) logged ON true
 ORDER BY logged.version
 """

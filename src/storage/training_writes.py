@@ -1,4 +1,5 @@
-"""How a training is written: one SQL statement, run again under contention, and its Idempotency-Key.
+"""How a training is written: one SQL statement, run again under contention, and its Idempotency-Key. Workouts, own
+exercises, the documents of `storage.documents` and imports are written by the same author, keys and writer.
 
 Every statement names one user. Two traps are closed here (design, D4). A statement that waited for the row's lock still
 sees the children by its old snapshot: so every change asks that the version under the lock is the version of the
@@ -123,9 +124,9 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write did. `document` is the training as clients read it, None after a delete.
+    """What a write did. `document` is what was written as clients read it, None after a delete.
 
-    `created` tells a new training from one that was there already; `replayed` that an Idempotency-Key was answered from
+    `created` tells a new one from one that was there already; `replayed` that an Idempotency-Key was answered from
     what it did before.
     """
 
@@ -165,7 +166,8 @@ class Refused(Exception):
 
 
 class TrainingWriter:
-    """Runs the writes of trainings. `topic` is where their events go.
+    """Runs the writes of trainings; `run`, `ask` and `logged` are also those of whatever else has Idempotency-Keys.
+    `topic` is where the events go.
 
     Every method raises `DatabaseUnavailable` when PostgreSQL is away; a write that was under way then may or may not
     have been done.

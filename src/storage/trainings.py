@@ -18,6 +18,7 @@ from models.trainings import (
 )
 from storage.archives import read_training, steady
 from storage.database import Database
+from storage.pages import Page, page_of
 from storage.training_statements import CREATE, DELETE, HISTORY, LIST, READ, REOPEN, RESTORE, UPDATE
 from storage.training_writes import (
     ATTEMPTS,
@@ -197,8 +198,9 @@ class Trainings:
         status: Status | None = None,
         after: tuple[dt.datetime, UUID] | None = None,
         limit: int,
-    ) -> list[Stored]:
-        """At most `limit` of the user's trainings, newest first, that lie on the local days `first` to `last`.
+    ) -> Page[Stored]:
+        """At most `limit` of the user's trainings, newest first, that lie on the local days `first` to `last`; fewer
+        where they are large (`storage.pages`).
 
         `after` is the date and id of the last training of the page before.
         """
@@ -210,29 +212,36 @@ class Trainings:
             "status": status,
             "after_date": after_date,
             "after_id": after_id,
-            "limit": limit,
+            "limit": limit + 1,  # one more tells whether there is a next page
             "coach_of": None,
         }
-        return [stored_training(user_id, row) for row in await self._database.all(LIST, parameters)]
+        page = page_of(await self._database.all(LIST, parameters), limit)
+        return Page((stored_training(user_id, row) for row in page), more=page.more)
 
     async def history(
         self, user_id: UUID, id_: UUID, *, after: int = 0, limit: int, archive_dir: Path | None = None
-    ) -> list[Change]:
-        """At most `limit` changes of the training, oldest first, from the one after version `after` on.
+    ) -> Page[Change]:
+        """At most `limit` changes of the training, oldest first, from the one after version `after` on; fewer where
+        they are large.
 
         A deleted training's history stays, and what is archived of it is read in `archive_dir`. Raises `NotFound` when
         the user never had such a training, and `ArchiveUnavailable`.
         """
-        parameters = {"user_id": user_id, "id": id_, "after": after, "limit": limit, "coach_of": None}
+        parameters = {"user_id": user_id, "id": id_, "after": after, "limit": limit + 1, "coach_of": None}
 
-        async def read() -> list[Change]:
+        async def read() -> Page[Change]:
             rows = await self._database.all(HISTORY, parameters)
-            logged = [Change(*row[1:]) for row in rows if row[1] is not None]
+            page = page_of([row[1:] for row in rows if row[1] is not None], limit)
+            logged = [Change(*row) for row in page]
             files = [ArchiveFile(*file) for file in rows[0][0] or ()]
             if not files:
-                return logged
-            archived = await read_training(archive_dir, files, user_id, id_, after)
-            return ([Change(*(getattr(row, name) for name in _TOLD)) for row in archived] + logged)[:limit]
+                return Page(logged, more=page.more)
+            older = await read_training(archive_dir, files, user_id, id_, after=after, limit=limit)
+            archived = [Change(*(getattr(row, name) for name in _TOLD)) for row in older]
+            if older.more:
+                return Page(archived, more=True)
+            both = archived + logged
+            return Page(both[:limit], more=page.more or len(both) > limit)
 
         changes = await steady(read)
         if not changes:

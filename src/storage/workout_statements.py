@@ -6,6 +6,7 @@ Composed as those of `storage.training_statements` are, of which they use the cl
 from collections.abc import Callable
 
 from storage.database import Prepared
+from storage.pages import bounded
 from storage.training_parts import CHILDREN, KEY, LOG, SOURCE_ID, STORED, TYPES, WRITABLE
 from storage.training_statements import Write
 
@@ -245,20 +246,28 @@ READ = Prepared(
     TYPES,
 )
 
-LIST = f"""
+LIST = bounded(
+    f"""
 SELECT {_STORED} FROM workouts w
 WHERE w.user_id = %(user_id)s AND w.deleted_at IS NULL
   AND (%(after_moment)s::timestamptz IS NULL
        OR (w.created_at, w.id) < (%(after_moment)s::timestamptz, %(after_id)s::uuid))
 ORDER BY w.created_at DESC, w.id DESC
 LIMIT %(limit)s
-"""
+""",
+    order="created_at DESC, id DESC",
+    text="fields",
+)
 
-VERSIONS = """
+VERSIONS = bounded(
+    """
 SELECT version, event_type, actor, request_id, created_at, payload FROM outbox
 WHERE user_id = %(user_id)s AND aggregate_id = %(id)s AND aggregate_type = 'workout' AND version > %(after)s
 ORDER BY version LIMIT %(limit)s
-"""
+""",
+    order="version",
+    text="payload",
+)
 
 _LOGGED = """
 SELECT o.version, o.event_type, o.payload, w.created_at, o.created_at

@@ -30,6 +30,7 @@ from models.workouts import (
 )
 from storage.database import Database, Row
 from storage.documents import StoredDocument, stored
+from storage.pages import Page, page_of
 from storage.training_statements import Write
 from storage.training_writes import ATTEMPTS, TAKEN, Author, IdempotencyKey, Refused, TrainingWriter, Written
 from storage.trainings import Change, stored_training
@@ -147,25 +148,28 @@ class Workouts:
 
     async def page(
         self, user_id: UUID, *, after: tuple[dt.datetime, UUID] | None = None, limit: int
-    ) -> list[StoredDocument]:
-        """At most `limit` of the user's workouts, those created last first.
+    ) -> Page[StoredDocument]:
+        """At most `limit` of the user's workouts, those created last first; fewer where they are large
+        (`storage.pages`).
 
         `after` is when the last workout of the page before was created, and its id.
         """
         after_moment, after_id = after or (None, None)
-        parameters = {"user_id": user_id, "after_moment": after_moment, "after_id": after_id, "limit": limit}
-        return [stored(user_id, row) for row in await self._database.all(LIST, parameters)]
+        parameters = {"user_id": user_id, "after_moment": after_moment, "after_id": after_id, "limit": limit + 1}
+        page = page_of(await self._database.all(LIST, parameters), limit)
+        return Page((stored(user_id, row) for row in page), more=page.more)
 
-    async def versions(self, user_id: UUID, id_: UUID, *, after: int = 0, limit: int) -> list[Change]:
-        """At most `limit` changes of the workout, oldest first, from the one after version `after` on.
+    async def versions(self, user_id: UUID, id_: UUID, *, after: int = 0, limit: int) -> Page[Change]:
+        """At most `limit` changes of the workout, oldest first, from the one after version `after` on; fewer where they
+        are large.
 
         A deleted workout's stay. Raises `NotFound` when the user never had such a workout.
         """
-        parameters = {"user_id": user_id, "id": id_, "after": after, "limit": limit}
-        rows = await self._database.all(VERSIONS, parameters)
-        if not rows:
+        parameters = {"user_id": user_id, "id": id_, "after": after, "limit": limit + 1}
+        page = page_of(await self._database.all(VERSIONS, parameters), limit)
+        if not page:
             raise _not_found()
-        return [Change(*row) for row in rows]
+        return Page((Change(*row) for row in page), more=page.more)
 
     async def version(self, user_id: UUID, id_: UUID, version: int) -> bytes:
         """The workout as it was at that version, also when it was deleted since. Raises `NotFound`."""

@@ -15,7 +15,6 @@ from models.sets import Document, known
 from storage.advice_accepted import AcceptedAdvices, Accepting
 from storage.database import Cursor
 from storage.documents import ADVICE, Documents
-from storage.training_writes import Written
 from web import documents, problems
 from web.advice_inputs import read_awaited, read_inputs
 from web.routes import Answer, Call, Reply, Route
@@ -81,14 +80,14 @@ async def accept(call: Call[None, AcceptQuery]) -> Reply:
         day = orjson.loads(written.document)["day"]  # it was accepted before, maybe for another day
         if day != asked.isoformat():
             raise problems.invalid_parameter("day", f"must be {day}, for which this advice was given and accepted")
-    return _answer(call, written)
+    return documents.added(call, written)
 
 
 async def undo(call: Call[None, None]) -> Reply:
     """POST /users/{userId}/advice/{adviceId}/undo."""
     id_ = call.path["adviceId"]
     key = documents.key(call, f"POST {PATH}/{id_}/undo", Document())
-    return _answer(call, await _accepted(call).undo(documents.author(call), id_, undone, key=key))
+    return documents.added(call, await _accepted(call).undo(documents.author(call), id_, undone, key=key))
 
 
 async def list_accepted(call: Call[None, AcceptedQuery]) -> Reply:
@@ -110,12 +109,7 @@ def _topic(call: Call[Any, Any]) -> str:
     return call.services.settings.readiness_events_topic
 
 
-def _answer(call: Call[Any, Any], written: Written) -> Reply:
-    call.services.wake()
-    return Reply(201 if written.created else 200, written.document or b"", documents.headers(written))
-
-
-_HEADERS = ("ETag", "Idempotent-Replayed")
+_HEADERS = ("Idempotent-Replayed",)
 
 ROUTES = (
     Route(

@@ -19,7 +19,7 @@ class ChangesQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     limit: Annotated[int, Field(ge=1, le=200)] = 100
-    """Most trainings on one page."""
+    """Most trainings on one page; of large ones fewer: `more` says whether there are more."""
     cursor: str | None = None
     """`next_cursor` of the page before, however long ago; without it the pages begin with the present state."""
 

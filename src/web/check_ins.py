@@ -37,14 +37,13 @@ async def save(call: Call[CheckInBody, None]) -> Reply:
         raise Unprocessable("It must be the day of the address.", "/day")
     if body.id not in {None, id_}:
         raise Unprocessable("It must be the id of this day's check-in.", "/id")
-    written = await _check_ins(call).put(
-        documents.author(call),
-        id_,
-        body.content(day),
-        {"day": day},
-        if_match=documents.if_match(call),
-        key=documents.key(call, f"PUT {PATH}/{day}", body),
-    )
+    author, key = documents.author(call), documents.key(call, f"PUT {PATH}/{day}", body)
+    content, columns, new = body.content(day), {"day": day}, documents.is_new(call)
+    if call.if_match is None:
+        written = await _check_ins(call).put(author, id_, content, columns, new=new, key=key)
+    else:  # also by *: there must be one
+        if_match = documents.if_match(call)
+        written = await _check_ins(call).update(author, id_, content, columns, if_match=if_match, key=key)
     return documents.created(call, written, f"{PATH.format(userId=call.user_id)}/{day}")
 
 
@@ -106,6 +105,7 @@ _EXAMPLE_BODY = {
     "resting_heart_rate": 52,
     "hrv_rmssd_ms": 64,
 }
+_DAY = {"day": {"type": "string", "format": "date"}}
 _WRITE_HEADERS = ("If-Match", "Idempotency-Key")
 _DOCUMENT_HEADERS = ("Location", "ETag", "Idempotent-Replayed")
 
@@ -120,13 +120,15 @@ ROUTES = (
             "Saves what is said of the local day, in the place of what was said of it before, and queues a "
             "`check_in_created` or `check_in_updated` event in the same statement. `day` is a date, like 2026-01-05; a "
             "day may be told or corrected later, but none after tomorrow in UTC. The same said again changes nothing. "
-            "A check-in that was deleted is there again, as its next version."
+            "A check-in that was deleted is there again, as its next version. `If-None-Match: *` lets nothing be "
+            "replaced (412); with `If-Match`, also `*`, a day without a check-in is 404."
         ),
         tag="Readiness",
         body=CheckInBody,
         body_example=_EXAMPLE_BODY,
         texts=frozenset({"day"}),
-        request_headers=_WRITE_HEADERS,
+        schemas=_DAY,
+        request_headers=("If-None-Match", *_WRITE_HEADERS),
         answers={
             201: Answer("Created", CheckInDocument, headers=_DOCUMENT_HEADERS),
             200: Answer("The check-in as it is now", CheckInDocument, headers=_DOCUMENT_HEADERS),
@@ -141,6 +143,7 @@ ROUTES = (
         summary="Read the check-in of a day",
         tag="Readiness",
         texts=frozenset({"day"}),
+        schemas=_DAY,
         request_headers=("If-None-Match",),
         answers={
             200: Answer("The check-in", CheckInDocument, headers=("ETag",)),
@@ -156,6 +159,7 @@ ROUTES = (
         description="Queues a `check_in_deleted` event. The day has no value in any readiness from then on.",
         tag="Readiness",
         texts=frozenset({"day"}),
+        schemas=_DAY,
         request_headers=_WRITE_HEADERS,
         answers={204: Answer("Deleted", headers=("Idempotent-Replayed",))},
         problems=(problems.PRECONDITION_FAILED, problems.KEY_REUSED),

@@ -28,7 +28,7 @@ class ExerciseHistoryQuery(BaseModel):
     last: Annotated[LastDay | None, Field(alias="to")] = None
     """Last local day, inclusive."""
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    """Most sessions on one page."""
+    """Most sessions on one page; of large ones fewer: where `next_cursor` is, there are more."""
     cursor: Annotated[str, Field(max_length=200), AfterValidator(documents.checked)] | None = None
     """`next_cursor` of the page before."""
 
@@ -36,17 +36,16 @@ class ExerciseHistoryQuery(BaseModel):
 async def history(call: Call[None, ExerciseHistoryQuery]) -> Reply:
     """GET /users/{userId}/exercises/{exercise}/history."""
     query = call.query
-    found = await read_history(
+    page = await read_history(
         call.services.database,
         call.user_id,
         _trimmed(call.names["exercise"]),
         first=query.first,
         last=query.last,
         after=documents.place(query.cursor) if query.cursor else None,
-        limit=query.limit + 1,  # one more tells whether there is a next page
+        limit=query.limit,
     )
-    page = found[: query.limit]
-    cursor = documents.cursor(page[-1].date, page[-1].id) if len(found) > query.limit else None
+    cursor = documents.cursor(page[-1].date, page[-1].id) if page.more else None
     return documents.page(call, [orjson.Fragment(session.document) for session in page], cursor)
 
 

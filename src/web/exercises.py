@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
 import orjson
@@ -22,8 +24,8 @@ from models.exercises import (
 )
 from models.fields import Name, Slug, wrong
 from storage.exercises import Exercises, FoundMovement, StoredMovement, Wanted
-from web import problems
-from web.routes import Answer, Call, Reply, Route, Versions
+from web import documents, problems
+from web.routes import Answer, Call, Reply, Route
 
 PATH = "/api/v1/training/exercises"
 NAMES_PATH = "/api/v1/training/exercise-names"
@@ -107,22 +109,16 @@ async def list_(call: Call[None, MovementQuery]) -> Reply:
     wanted = Wanted(**query.model_dump(exclude={"limit", "cursor"}))
     after = _place(query.cursor) if query.cursor else None
     found = await _exercises(call).page(wanted, after=after, limit=query.limit + 1)
-    document: dict[str, object] = {"items": [orjson.Fragment(movement.document) for movement in found[: query.limit]]}
-    headers = dict(_A_MINUTE)
-    if len(found) > query.limit:  # one more tells whether there is a next page
-        document["next_cursor"] = cursor = _cursor(found[query.limit - 1])
-        headers["Link"] = call.link("next", cursor=cursor)
-    return Reply(200, orjson.dumps(document), headers)
+    page = found[: query.limit]
+    cursor = _cursor(page[-1]) if len(found) > query.limit else None  # one more tells whether there is a next page
+    return _kept(documents.page(call, [orjson.Fragment(movement.document) for movement in page], cursor), _A_MINUTE)
 
 
 async def read(call: Call[None, RevisionQuery]) -> Reply:
     """GET /exercises/{slug}."""
     stored = await _exercises(call).read(call.names["slug"], call.query.revision)
-    headers = _tag(stored) | (_ASK_AGAIN if call.query.revision is None else _FOR_EVER)
-    known = call.if_none_match
-    if known is not None and (known == "*" or stored.revision in known):
-        return Reply(304, headers=headers)
-    return Reply(200, stored.document, headers)
+    answer = documents.served(call, stored.revision, stored.document)
+    return _kept(answer, _ASK_AGAIN if call.query.revision is None else _FOR_EVER)
 
 
 async def progressions(call: Call[None, PathQuery]) -> Reply:
@@ -154,13 +150,13 @@ async def update(call: Call[MovementUpdate, None]) -> Reply:
     slug = call.names["slug"]
     if call.body.slug is not None and call.body.slug != slug:
         raise Unprocessable("It must be the slug of the address.", "/slug")
-    stored = await _exercises(call).update(slug, call.body, if_match=_if_match(call))
+    stored = await _exercises(call).update(slug, call.body, if_match=documents.if_match(call))
     return Reply(200, stored.document, _tag(stored))
 
 
 async def delete(call: Call[None, None]) -> Reply:
     """DELETE /exercises/{slug}."""
-    await _exercises(call).delete(call.names["slug"], if_match=_if_match(call))
+    await _exercises(call).delete(call.names["slug"], if_match=documents.if_match(call))
     return Reply(204)
 
 
@@ -168,13 +164,13 @@ def _exercises(call: Call[Any, Any]) -> Exercises:
     return Exercises(call.services.database)
 
 
-def _if_match(call: Call[Any, Any]) -> list[int] | None:
-    versions: Versions | None = call.if_match
-    return None if versions == "*" else versions
+def _kept(answer: Reply, cache: Mapping[str, str]) -> Reply:
+    """The answer, with how long it may be kept."""
+    return replace(answer, headers={**answer.headers, **cache})
 
 
 def _tag(stored: StoredMovement) -> dict[str, str]:
-    return {"ETag": f'"{stored.revision}"'}
+    return {"ETag": documents.tag(stored.revision)}
 
 
 _EXAMPLE = {

@@ -22,30 +22,29 @@ class FormAnalysisQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    """Most analyses on one page."""
+    """Most analyses on one page; of large ones fewer: where `next_cursor` is, there are more."""
     cursor: Annotated[str, Field(max_length=200), AfterValidator(documents.checked)] | None = None
     """`next_cursor` of the page before."""
 
 
 async def add(call: Call[FormAnalysisCreate, None]) -> Reply:
     """POST /users/{userId}/trainings/{id}/exercises/{exerciseId}/sets/{setId}/form-analyses."""
-    body, address = call.body, PATH.format_map(call.path)
-    key = documents.key(call, f"POST {address}", body)
+    body = call.body
+    key = documents.key(call, f"POST {PATH.format_map(call.path)}", body)
     written = await _analyses(call).add(documents.author(call), _place(call), body.id or uuid7(), body, key=key)
-    return documents.created(call, written, address)
+    return documents.added(call, written)
 
 
 async def list_(call: Call[None, FormAnalysisQuery]) -> Reply:
     """GET /users/{userId}/trainings/{id}/exercises/{exerciseId}/sets/{setId}/form-analyses."""
     query = call.query
-    found = await _analyses(call).page(
+    page = await _analyses(call).page(
         call.user_id,
         _place(call),
         after=documents.place(query.cursor) if query.cursor else None,
-        limit=query.limit + 1,  # one more tells whether there is a next page
+        limit=query.limit,
     )
-    page = found[: query.limit]
-    cursor = documents.cursor(page[-1].created_at, page[-1].id) if len(found) > query.limit else None
+    cursor = documents.cursor(page[-1].created_at, page[-1].id) if page.more else None
     return documents.page(call, [orjson.Fragment(stored.document) for stored in page], cursor)
 
 
@@ -65,7 +64,7 @@ _EXAMPLE_BODY = {
     "remarks": [{"at_seconds": 12.4, "severity": "warning", "text": "The knees come inwards on the way up."}],
     "analysed_at": "2026-01-05T18:45:00Z",
 }
-_HEADERS = ("ETag", "Idempotent-Replayed")
+_HEADERS = ("Idempotent-Replayed",)
 
 ROUTES = (
     Route(
@@ -87,11 +86,11 @@ ROUTES = (
         body_example=_EXAMPLE_BODY,
         request_headers=("Idempotency-Key",),
         answers={
-            201: Answer("Added", FormAnalysisDocument, headers=("Location", *_HEADERS)),
+            201: Answer("Added", FormAnalysisDocument, headers=_HEADERS),
             200: Answer(
                 "It was there already: the same `id` with the same body.",
                 FormAnalysisDocument,
-                headers=("Location", *_HEADERS),
+                headers=_HEADERS,
             ),
         },
         problems=(problems.IDENTITY_CONFLICT, problems.KEY_REUSED),

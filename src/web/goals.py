@@ -219,7 +219,8 @@ ROUTES = (
         answers={
             201: Answer("Created", GoalDocument, headers=("Location", *_DOCUMENT_HEADERS)),
             200: Answer(
-                "It was there already: the same `id` with the same body. It is answered as it is now.",
+                "It was there already: the same `id` with the same body. It is answered as it is now: deleted since, "
+                "where `deleted_at` is there.",
                 GoalDocument,
                 headers=("Location", *_DOCUMENT_HEADERS),
             ),

@@ -90,7 +90,7 @@ async def leaderboard(call: Call[None, LeaderboardQuery]) -> Reply:
         "as_of": found.as_of,
         "method": {"version": volume.METHOD_VERSION, "rules": volume.RULES},
     }
-    return _page(call, document, orjson.Fragment(found.json), found.next)
+    return documents.page(call, orjson.Fragment(found.json), _text(found.next), document)
 
 
 async def loads(call: Call[None, GroupLoadQuery]) -> Reply:
@@ -98,7 +98,7 @@ async def loads(call: Call[None, GroupLoadQuery]) -> Reply:
     found = await read_loads(call.services.database, _coach(call, _LOAD), call.query)
     method = {"name": Ratio.COUPLED, "version": load.METHOD_VERSION, "rules": load.RULES}
     items = [{"user_id": athlete, **_latest(latest)} for athlete, latest in found.athletes]
-    return _page(call, {"as_of": found.as_of, "method": method}, items, found.next)
+    return documents.page(call, items, _text(found.next), {"as_of": found.as_of, "method": method})
 
 
 def _latest(stored: LatestLoad | None) -> dict[str, Any]:
@@ -110,13 +110,8 @@ def _latest(stored: LatestLoad | None) -> dict[str, Any]:
     return {"measure": stored.measure, "latest": figures(day)}
 
 
-def _page(call: Call[Any, Any], document: dict[str, Any], items: object, cursor: UUID | None) -> Reply:
-    headers = {}
-    document["items"] = items
-    if cursor is not None:
-        document["next_cursor"] = cursor
-        headers["Link"] = call.link("next", cursor=str(cursor))
-    return Reply(200, orjson.dumps(document), headers)
+def _text(cursor: UUID | None) -> str | None:
+    return None if cursor is None else str(cursor)
 
 
 async def _planned_for(call: Call[Any, GroupQuery]) -> tuple[Sequence[UUID], str | None]:

@@ -40,6 +40,7 @@ from web.routes import Answer, Call, Reply, Route
 PATH = "/api/v1/training/users/{userId}/imports"
 _FORM_BYTES = MAX_BYTES + 65_536  # the file, and what is said of it
 _ANY_ID = UUID(int=0)
+_NONE: Mapping[str, str] = {}
 # One file is read at a time, beside the requests: a large one takes seconds.
 _READER = ThreadPoolExecutor(1, thread_name_prefix="import")
 
@@ -57,7 +58,7 @@ class ImportQuery(BaseModel):
 
 async def create(call: Call[ImportForm, None]) -> Reply:
     """POST /users/{userId}/imports."""
-    form = call.body
+    form, key = call.body, documents.key(call, f"POST {PATH}", call.body)
     try:
         format_, log = await asyncio.get_running_loop().run_in_executor(_READER, _read, form)
     except ForeignFileError as error:
@@ -65,16 +66,17 @@ async def create(call: Call[ImportForm, None]) -> Reply:
     if form.dry_run:
         plan = await _plan(call, format_, log)
         return Reply(200, plan.model_dump_json(exclude_none=True).encode())
-    job = await _imports(call).create(
+    job, replayed = await _imports(call).create(
         documents.author(call),
         uuid7(),
         form,
         log,
         format_,
         most=call.services.settings.imports_per_hour,
+        key=key,
     )
     call.services.wake_imports()
-    return _accepted(call, job)
+    return _accepted(call, job, {"Idempotent-Replayed": "true"} if replayed else {})
 
 
 async def list_(call: Call[None, ImportQuery]) -> Reply:
@@ -168,9 +170,9 @@ def _imports(call: Call[Any, Any]) -> Imports:
     return Imports(call.services.database, call.services.settings.events_topic)
 
 
-def _accepted(call: Call[Any, Any], job: ImportDocument) -> Reply:
+def _accepted(call: Call[Any, Any], job: ImportDocument, headers: Mapping[str, str] = _NONE) -> Reply:
     address = f"{PATH.format(userId=call.user_id)}/{job.id}"
-    return Reply(202, orjson.dumps(_told(job)), {"Location": address})
+    return Reply(202, orjson.dumps(_told(job)), {"Location": address, **headers})
 
 
 def _told(job: ImportDocument) -> dict[str, Any]:
@@ -193,16 +195,18 @@ ROUTES = (
             "others stay as they are. A session whose `source_id` is new and that begins in the same minute as a "
             "training which is there (logged here, say, and exported) is created too, and counted as `overlapping`: "
             "`dry_run` tells before. One import of a user at a time. The file is kept until the import is done, and "
-            "no longer. With `dry_run` it is read and compared with what is there, and nothing is stored."
+            "no longer. With `dry_run` it is read and compared with what is there, and nothing is stored. An "
+            "Idempotency-Key that was used before is answered with that import, as it is now."
         ),
         tag="Imports",
         form=ImportForm,
         form_bytes=_FORM_BYTES,
+        request_headers=("Idempotency-Key",),
         answers={
             200: Answer("What it would do: a dry run", ImportPlan),
-            202: Answer("It was taken", ImportDocument, headers=("Location",)),
+            202: Answer("It was taken", ImportDocument, headers=("Location", "Idempotent-Replayed")),
         },
-        problems=(problems.CONFLICT, problems.TOO_MANY),
+        problems=(problems.CONFLICT, problems.TOO_MANY, problems.KEY_REUSED),
     ),
     Route(
         method="GET",

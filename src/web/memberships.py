@@ -113,8 +113,10 @@ ROUTES = (
         summary="Let the coaches of a group read or plan",
         description=(
             "The coaches whose token names the group in `coach_of` may do from now on what the scopes say, and no "
-            "more. `read` is all that the user logs and plans; `plan` is to make, change and delete PLANNED trainings "
-            "and workouts of this group. The user's own token must name the group in `groups`."
+            "more. `read` is to read trainings, workouts, phases, goals, own exercises and names, and the calendar, "
+            "figures and prescriptions that follow from these; never check-ins, readiness, advice or form analyses. "
+            "`plan` is to make, change and delete PLANNED trainings and workouts of this group. The user's own token "
+            "must name the group in `groups`. The answer is 200 for a new membership too."
         ),
         tag="Coaching",
         texts=frozenset({"group"}),
@@ -165,9 +167,10 @@ ROUTES = (
         operation_id="listAccesses",
         summary="Read what coaches looked at and planned, newest first",
         description=(
-            "One entry for each statement that was run for a coach on the user's data, whatever it came to. It is "
-            "stored by the statement itself, of a stream before it, and of what was refused after it. Entries stay for "
-            "ever."
+            "One entry for each request that a coach made by a membership for the user's data, whatever it came to; "
+            "also where it asked for the figures of a group, or planned for one. It is stored by the request's first "
+            "statement, of a stream before it, and of what was refused after it. Entries are removed after the days "
+            "that the operator set (`TRAINING_ACCESS_LOG_DAYS`), 365 unless it is set otherwise."
         ),
         tag="Coaching",
         query=AccessQuery,

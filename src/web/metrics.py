@@ -12,8 +12,9 @@ from analytics.load_report import days_between, item
 from models.load import LoadDay, Measure
 from models.load_reports import LoadQuery, LoadReport
 from models.record_reports import ProgressQuery, ProgressReport, RecordsQuery, RecordsReport
-from models.reports import RangeQuery, ReportQuery, VolumeQuery, VolumeReport
+from models.reports import RangeQuery, ReportQuery
 from models.streaks import Streaks
+from models.volume_reports import VolumeQuery, VolumeReport
 from storage.database import Database
 from storage.reports import Items, StoredLoad, read_load, read_overview, read_progress, read_records, read_volume
 from web.problems import VALIDATION, Problem
@@ -191,9 +192,10 @@ ROUTES = (
         summary="Read training volume",
         description=(
             "Figures of completed trainings, oldest first, from the derived tables; `as_of` says how fresh they are. "
-            "`from` and `to` are local days, inclusive; a week or month at their edge holds only its days between "
-            "them. With `period=week`, `by=category` tells a week's categories of movements apart and `by=muscle` "
-            "counts its hard sets for each muscle; these weeks are whole."
+            "`from` and `to` are local days, inclusive; a week, month or phase at their edge holds only its days "
+            "between them. With `period=phase` there is an item for each phase on whose days something was done, "
+            "whether the phase had planned it or not. With `period=week`, `by=category` tells a week's categories of "
+            "movements apart and `by=muscle` counts its hard sets for each muscle; these weeks are whole."
         ),
         tag="Metrics",
         scope="read",

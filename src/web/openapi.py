@@ -55,6 +55,14 @@ REQUEST_HEADERS: dict[str, Schema] = {
         "example": "9b2f6a1c-log-legs",
     },
 }
+# What says something else to a write than to a read.
+_OF_WRITES: dict[str, Schema] = {
+    "If-None-Match": {
+        "description": "`*`: act only if there is none yet, else 412.",
+        "schema": {"type": "string", "enum": ["*"]},
+        "example": "*",
+    },
+}
 RESPONSE_HEADERS: dict[str, Schema] = {
     "Allow": {"description": "The methods of this resource.", "schema": {"type": "string"}},
     "ETag": {"description": "Its version, for If-Match and If-None-Match.", "schema": {"type": "string"}},
@@ -112,11 +120,15 @@ _PROBLEM_HEADERS = {
 _INFO = """\
 The system of record for training data.
 
-- Every request but the operational ones carries `Authorization: Bearer <JWT>`. The user is the claim `userId`, else
-  `sub`; another user's resources answer 404. A coach names the groups in the claim `coach_of`: the data of users who
-  have accepted a membership in one of them is open, as far as its scopes go, and every access is told to the user.
+- Every request but the operational ones, and reads of the catalogue (`exercises`, `exercise-names`), carries
+  `Authorization: Bearer <JWT>`. The user is the claim `userId`, else `sub`; another user's resources answer 404. A
+  coach names the groups in the claim `coach_of`: the data of users who have accepted a membership in one of them is
+  open, as far as its scopes go, and every access is told to the user.
 - JSON is snake_case. Errors are `application/problem+json` (RFC 9457) with a stable `type`.
 - The `ETag` of a training or workout is its version: send it back as `If-Match` to change exactly what you have read.
+- Where the answer to a write was lost, send it again, with the same `Idempotency-Key` where the operation takes one.
+  The others say how things are to be, or name what they make: they need none and pass the header over, but for
+  `/trainings/batch`, which refuses it.
 - Every answer names its request in `X-Request-Id`; so do the events that the request caused. Its `traceparent` (W3C
   Trace Context) goes on into them.
 - A user has a limit of reads and one of writes in a minute. `RateLimit-Policy` and `RateLimit` tell them with every
@@ -185,7 +197,12 @@ def dispatcher_problems(route: Route) -> list[Kind]:
 
 def _operation(route: Route, references: dict[Key, Schema]) -> tuple[Schema, Schema]:
     parameters: list[Schema] = [
-        {"name": name, "in": "path", "required": True, "schema": _TEXT if name in route.texts else _ID}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": dict(route.schemas.get(name, _TEXT if name in route.texts else _ID)),
+        }
         for name in route.path_parameters
     ]
     definitions: Schema = {}
@@ -197,7 +214,8 @@ def _operation(route: Route, references: dict[Key, Schema]) -> tuple[Schema, Sch
             parameters.append(
                 {"name": name, "in": "query", "required": name in required, **description, "schema": schema}
             )
-    parameters += [{"name": name, "in": "header", **REQUEST_HEADERS[name]} for name in route.request_headers]
+    headers = REQUEST_HEADERS if route.method == "GET" else REQUEST_HEADERS | _OF_WRITES
+    parameters += [{"name": name, "in": "header", **headers[name]} for name in route.request_headers]
     operation: Schema = {
         "operationId": route.operation_id,
         "summary": route.summary,
@@ -253,10 +271,7 @@ def _responses(route: Route, references: dict[Key, Schema]) -> Schema:
 def _response(route: Route, status: int, answer: Answer, references: dict[Key, Schema]) -> Schema:
     response: Schema = {"description": answer.description, "headers": _headers(route, status, answer.headers)}
     if answer.model is not None:
-        content: Schema = {"schema": references[answer.model, "serialization"]}
-        if answer.example is not None:
-            content["example"] = answer.example
-        response["content"] = {answer.media: content}
+        response["content"] = {answer.media: {"schema": references[answer.model, "serialization"]}}
         if answer.line is not None:
             response["content"][NDJSON] = {"schema": references[answer.line, "serialization"]}
     elif answer.media != "application/json":

@@ -289,7 +289,8 @@ ROUTES = (
         description=(
             "From now on the name means this movement; queues an `exercise_alias_set` event in the same statement. "
             f"{_MEANING} The same meaning again changes nothing. The own name of an own exercise means that: 409, as "
-            f"for names beyond {MOST_NAMES:,}. An Idempotency-Key is kept where something changed."
+            f"for names beyond {MOST_NAMES:,}. The answer is 200 for a new name too. An Idempotency-Key is kept where "
+            "something changed."
         ),
         tag="Own exercises",
         texts=frozenset({"name"}),

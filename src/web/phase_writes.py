@@ -47,18 +47,21 @@ async def preview(
     user_id: UUID,
     id_: UUID,
     body: PhaseBody | None,
-    check: Callable[[Neighbours], None],
+    was_done: Callable[[Cursor, Neighbours], Awaitable[bool]],
     *,
     day: dt.date | None = None,
 ) -> Plan:
-    """What it would do if the phase said `body`, or were deleted (None). `check` raises what the write would of the
-    phase's document, and `day` is as `write` has it.
+    """What it would do if the phase said `body`, or were deleted (None). `was_done` tells whether the write would find
+    that it was done before, and so do nothing, and raises what the write would of the phase's document. `day` is as
+    `write` has it.
 
     All of it is of one moment. Raises what `write` raises.
     """
     async with database.transaction(begin=READ) as cursor:
         around = await _around(cursor, user_id, id_, body, day)
-        check(around)
+        if await was_done(cursor, around):
+            now = around.phases[id_].body if id_ in around.phases else None
+            return Plan(around.day, [Step(id_, now, now)], [], {}, {})
         plan = await _plan(cursor, user_id, id_, body, around)
     await asyncio.to_thread(_check_sizes, plan)
     return plan

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
 from analytics import phases as rules
-from models.errors import IdentityConflict, NotFound, PreconditionFailed, Unprocessable
+from models.errors import NotFound, PreconditionFailed, Unprocessable
 from models.fields import Day, Flag, LastDay, moment
 from models.phases import (
     MOST_TRAININGS,
@@ -47,15 +47,13 @@ class PhaseQuery(BaseModel):
     last: Annotated[LastDay | None, Field(alias="to")] = None
     """Last local day: phases that begin after it are left out."""
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    """Most phases on one page."""
+    """Most phases on one page; of large ones fewer: where `next_cursor` is, there are more."""
     cursor: Annotated[str, Field(max_length=200), AfterValidator(documents.checked)] | None = None
     """`next_cursor` of the page before."""
 
 
-class PhaseWriteQuery(BaseModel):
+class PhaseWriteQuery(Document):
     """Query parameters of what writes a phase."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     dry_run: Flag = False
     """Say what the request would do, and write nothing."""
@@ -93,16 +91,15 @@ async def list_(call: Call[None, PhaseQuery]) -> Reply:
     """GET /users/{userId}/phases."""
     query = call.query
     after = None if query.cursor is None else documents.place(query.cursor)
-    found = await Phases(call.services.database).page(
+    page = await Phases(call.services.database).page(
         call.user_id,
         first=query.first,
         last=query.last,
         after=None if after is None else (after[0].date(), after[1]),
-        limit=query.limit + 1,  # one more tells whether there is a next page
+        limit=query.limit,
     )
-    page = found[: query.limit]
     cursor = None
-    if len(found) > query.limit:
+    if page.more:
         first, stored = page[-1]
         cursor = documents.cursor(dt.datetime.combine(first, dt.time(), dt.UTC), stored.id)
     return documents.page(call, [orjson.Fragment(stored.document) for _, stored in page], cursor)
@@ -114,13 +111,14 @@ async def update(call: Call[PhaseUpdate, PhaseUpdateQuery]) -> Reply:
     if body.id is not None and body.id != id_:
         raise Unprocessable("It must be the id of the address.", "/id")
     author, if_match = documents.author(call), documents.if_match(call)
-    key = documents.key(call, f"PUT {PATH}/{id_}", body)
+    key = documents.key(call, f"PUT {PATH}/{id_}", body, call.query)
     if call.query.dry_run:
         return await _preview(call, id_, body, day=call.query.day)
 
     async def document(phases: Documents, content: str, deleted: bool) -> Written:
-        write = phases.put if deleted else phases.update
-        return await write(author, id_, content, body.columns(), if_match=if_match, key=key)
+        if deleted and call.if_match is None:  # also by * there must be one
+            return await phases.put(author, id_, content, body.columns(), key=key)
+        return await phases.update(author, id_, content, body.columns(), if_match=if_match, key=key)
 
     return documents.changed(call, await _write(call, id_, body, document, call.query.day))
 
@@ -155,23 +153,26 @@ async def _write(
 async def _preview(
     call: Call[Any, Any], id_: UUID, body: PhaseBody | None, *, named: bool = True, day: dt.date | None = None
 ) -> Reply:
-    creating, if_match = isinstance(body, PhaseCreate), documents.if_match(call)
+    if_match = documents.if_match(call)
 
-    def check(around: Neighbours) -> None:
+    async def was_done(cursor: Cursor, around: Neighbours) -> bool:
         phase, deleted = around.phases.get(id_), around.deleted is not None
-        if creating and (phase is not None or deleted):
-            raise IdentityConflict(f"There {'was' if deleted else 'is'} a phase with this `id`.")
-        comes_back = deleted and body is not None and if_match is None
-        if not creating and phase is None and not comes_back:
+        if isinstance(body, PhaseCreate):
+            used = phase is not None or deleted
+            return used and await _documents(call, cursor).created(call.user_id, id_, body.digest()) is not None
+        comes_back = deleted and body is not None and call.if_match is None
+        if phase is None and not comes_back:
             raise NotFound("There is no such phase.")
         if phase is not None and if_match is not None and phase.version not in if_match:
             raise PreconditionFailed(phase.version)
+        return False
 
-    plan = await phase_writes.preview(call.services.database, call.user_id, id_, body, check, day=day)
+    plan = await phase_writes.preview(call.services.database, call.user_id, id_, body, was_done, day=day)
+    phase = plan.steps[0].after
     document = {
         "dry_run": True,
         "id": id_ if named else None,
-        "phase": None if body is None else body.content(),
+        "phase": None if phase is None else phase.content(),
         "day": plan.day,
         "microcycles": [step.phase_id for step in plan.steps[1:]],
         "method": {"version": rules.METHOD_VERSION, "rules": rules.RULES},
@@ -251,8 +252,8 @@ ROUTES = (
         answers={
             201: Answer("Created", PhaseDocument, headers=("Location", *_DOCUMENT_HEADERS)),
             200: Answer(
-                "It was there already: the same `id` with the same body. It is answered as it is now. Or, with "
-                "`dry_run=true`, what the request would do.",
+                "It was there already: the same `id` with the same body. It is answered as it is now: deleted since, "
+                "where `deleted_at` is there. Or, with `dry_run=true`, what the request would do.",
                 PhaseAnswer,
                 headers=("Location", *_DOCUMENT_HEADERS),
             ),

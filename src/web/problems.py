@@ -126,7 +126,8 @@ PRECONDITION_FAILED = Kind(
     "precondition-failed",
     412,
     "It has changed",
-    "`If-Match` names another version than the stored one, which `version` and `ETag` tell. Read it, then decide.",
+    "`If-Match` names another version than the stored one, or `If-None-Match: *` asks that there be none. `version` "
+    "and `ETag` tell the stored one. Read it, then decide.",
 )
 TOO_LARGE = Kind("too-large", 413, "The body is too large", "Send less in one request.")
 HEAD_TOO_LARGE = Kind(
@@ -148,7 +149,7 @@ VALIDATION = Kind(
     "validation",
     422,
     "The request is not valid",
-    "`errors` names each place: `pointer` (RFC 6901) in the body, `parameter` in the query, or `header`.",
+    "`errors` names each place: `pointer` (RFC 6901) in the body, `parameter` in the query or the path, or `header`.",
 )
 UNKNOWN_EXERCISE = Kind(
     "unknown-exercise",
@@ -269,7 +270,7 @@ class Fault(BaseModel):
     pointer: str | None = None
     """JSON Pointer (RFC 6901) into the body; empty for the whole of it."""
     parameter: str | None = None
-    """Name of a query parameter."""
+    """Name of a parameter of the query or the path."""
     header: str | None = None
     """Name of a request header."""
     message: str
@@ -355,7 +356,7 @@ def invalid_header(name: str, message: str) -> Problem:
 
 
 def invalid_parameter(name: str, message: str) -> Problem:
-    """A query parameter that is not as it must be, for a reason that its model does not know."""
+    """A parameter of the query or the path that is not as it must be, for a reason that no model knows."""
     return Problem(VALIDATION, f"{name}: {message}.", [{"parameter": name, "message": message}])
 
 

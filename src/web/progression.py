@@ -89,7 +89,7 @@ def _next(user_id: UUID, found: Histories, catalogue: Catalogue) -> bytes:
         "workout_version": history.version,
         "title": history.name,
         "day": found.day,
-        "deload": found.deload,
+        "deload_phase": found.deload,
         "lighter": found.lighter,
         "method": _method(),
         "items": [_told(item) for item in next_items(walks, following)],

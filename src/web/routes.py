@@ -120,7 +120,6 @@ class Answer:
     line: type[BaseModel] | None = None
     also: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
-    example: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +127,12 @@ class Route:
     """One operation.
 
     Every `{name}` of `path` is a UUID: another value names nothing and answers 404; `{userId}` must be the caller's
-    own, or the answer is 404 as well (D10). Those in `texts` are text instead, of 1 to 200 characters. `role` is what
-    the caller's token must carry among its `roles`, or the answer is 403. `deputy` is a role whose carriers may call it
-    in place of any user. `scope` is what the user must have let the coaches of a group do, so that one of them may call
-    it too: the handler uses `call.user_id` then, and nothing of the user's but by way of the services' database. Where
-    there is none, the route is not there for coaches; `own` is what those with the scope `plan` are told by a 403.
+    own, or the answer is 404 as well (D10). Those in `texts` are text instead, of 1 to 200 characters; `schemas` has
+    the JSON Schema of each of these that must be more than that, which its handler sees to. `role` is what the caller's
+    token must carry among its `roles`, or the answer is 403. `deputy` is a role whose carriers may call it in place of
+    any user. `scope` is what the user must have let the coaches of a group do, so that one of them may call it too: the
+    handler uses `call.user_id` then, and nothing of the user's but by way of the services' database. Where there is
+    none, the route is not there for coaches; `own` is what those with the scope `plan` are told by a 403.
 
     `query` is a model of strings (unknown or repeated parameters: 422); `body` is the model of the JSON body. Or `form`
     is that of the parts of a `multipart/form-data` body: its fields of bytes are files, the others text. Such a body
@@ -164,6 +164,7 @@ class Route:
     own: str = ""
     deputy: str | None = None
     texts: frozenset[str] = frozenset()
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     probe: bool = False
     hint: str = ""
 

@@ -131,8 +131,8 @@ ROUTES = (
         summary="Log a session",
         description=(
             "Saves a COMPLETED training, with its `training_created` event, in one statement. An exercise is told set "
-            "by set, or in short: `sets` is a number then, and `actual_reps` a number or a list. With `workout_id` and "
-            "`workout_version` it is compared with that plan."
+            "by set, or in short: `sets` is a number then, `actual_reps` a number or a list, and `hold_seconds` what "
+            "`duration_seconds` is of each set. With `workout_id` and `workout_version` it is compared with that plan."
         ),
         tag="Sessions",
         body=SessionCreate,
@@ -141,7 +141,8 @@ ROUTES = (
         answers={
             201: Answer("Logged", SessionDocument, headers=_DOCUMENT_HEADERS),
             200: Answer(
-                "It was there already: the same `id` or `source_id` with the same body. It is answered as it is now.",
+                "It was there already: the same `id` or `source_id` with the same body. It is answered as it is now: "
+                "deleted since, where `deleted_at` is there.",
                 SessionDocument,
                 headers=_DOCUMENT_HEADERS,
             ),

@@ -63,7 +63,8 @@ ROUTES = (
         description=(
             "Adds the set, or replaces the one with this id, as the training's next version, and queues a "
             "`training_updated` event. No If-Match is needed: two devices that save different sets at the same time "
-            "both succeed."
+            "both succeed. Each PUT is a version with an event, also one that says what is stored already: send an "
+            "Idempotency-Key, and the same one with a retry. The answer is 200 for a new set too."
         ),
         tag="Trainings",
         body=SetUpdate,

@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from models.errors import UnknownExercise
 from models.trainings import TrainingCreate, TrainingDocument, exercises_json
+from storage.pages import PAGE_BYTES
 from storage.training_batch import Item, Result, TrainingBatches
 from storage.training_writes import Written
 from web import documents, problems
@@ -43,7 +44,8 @@ class BatchResult(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     status: int
-    """As POST /trainings would have answered: 201, 200, 409 or 422."""
+    """As POST /trainings would have answered: 201, 200, 409 or 422. Or 413: it was there already, and the answer is
+    full. Send it in another request."""
     training: TrainingDocument | None = None
     problem: ProblemDocument | None = None
     """Its pointers begin with the place in the batch: `/3/date`."""
@@ -74,6 +76,13 @@ async def create(call: Call[TrainingBatch, None]) -> Reply:
     batches = TrainingBatches(call.services.database, call.services.settings.events_topic)
     results |= dict(zip(items, await batches.create(documents.author(call), list(items.values())), strict=True))
     call.services.wake()
+    told = 0  # bytes of those that were there already: what is new is as large as the request makes it
+    for place in range(len(results)):
+        result = results[place]
+        if isinstance(result, Written) and not result.created:
+            told += len(result.document or b"")
+            if result.document is None or told > PAGE_BYTES:
+                results[place] = Problem(problems.TOO_LARGE, "It was there already, and the answer is full.")
     answers = [_answer(place, results[place], call.request_id) for place in range(len(results))]
     return Reply(200, orjson.dumps({"items": answers}))
 

@@ -40,7 +40,7 @@ class TrainingQuery(BaseModel):
     """Last local day, inclusive."""
     status: Status | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    """Most trainings on one page."""
+    """Most trainings on one page; of large ones fewer: where `next_cursor` is, there are more."""
     cursor: Annotated[str, Field(max_length=200), AfterValidator(documents.checked)] | None = None
     """`next_cursor` of the page before."""
 
@@ -51,7 +51,7 @@ class HistoryQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     limit: Annotated[int, Field(ge=1, le=500)] = 100
-    """Most changes on one page."""
+    """Most changes on one page; of large ones fewer: where `next_cursor` is, there are more."""
     cursor: Annotated[int, Field(ge=1, le=2_000_000_000)] | None = None
     """`next_cursor` of the page before."""
 
@@ -75,16 +75,15 @@ async def read(call: Call[None, None]) -> Reply:
 async def list_(call: Call[None, TrainingQuery]) -> Reply:
     """GET /trainings."""
     query = call.query
-    found = await _trainings(call).page(
+    page = await _trainings(call).page(
         call.user_id,
         first=query.first,
         last=query.last,
         status=query.status,
         after=documents.place(query.cursor) if query.cursor else None,
-        limit=query.limit + 1,  # one more tells whether there is a next page
+        limit=query.limit,
     )
-    page = found[: query.limit]
-    cursor = documents.cursor(page[-1].date, page[-1].id) if len(found) > query.limit else None
+    cursor = documents.cursor(page[-1].date, page[-1].id) if page.more else None
     return documents.page(call, [orjson.Fragment(stored.document) for stored in page], cursor)
 
 
@@ -148,10 +147,10 @@ async def history(call: Call[None, HistoryQuery]) -> Reply:
         call.user_id,
         call.path["id"],
         after=query.cursor or 0,
-        limit=query.limit + 1,
+        limit=query.limit,
         archive_dir=call.services.settings.archive_dir,
     )
-    return documents.changes(call, found, query.limit)
+    return documents.changes(call, found)
 
 
 def address(call: Call[Any, Any], id_: UUID, *, of_user: bool) -> str:
@@ -196,7 +195,8 @@ _OWN = (
         answers={
             201: Answer("Created", TrainingDocument, headers=("Location", *_DOCUMENT_HEADERS)),
             200: Answer(
-                "It was there already: the same `id` or `source_id` with the same body. It is answered as it is now.",
+                "It was there already: the same `id` or `source_id` with the same body. It is answered as it is now: "
+                "deleted since, where `deleted_at` is there.",
                 TrainingDocument,
                 headers=("Location", *_DOCUMENT_HEADERS),
             ),
@@ -240,7 +240,8 @@ _OWN = (
         description=(
             "Replaces the training, as its next version, and queues a `training_updated` event. A change of a "
             "COMPLETED training is a correction: the older version stays in the history. What GET answered may be "
-            "sent back, changed: the fields that only the service sets are passed over."
+            "sent back, changed: the fields that only the service sets are passed over. Each PUT is a version with an "
+            "event, also one that says what is stored already: send an Idempotency-Key, and the same one with a retry."
         ),
         tag="Trainings",
         body=TrainingUpdate,

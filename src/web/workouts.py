@@ -41,7 +41,7 @@ class WorkoutQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    """Most workouts on one page."""
+    """Most workouts on one page; of large ones fewer: where `next_cursor` is, there are more."""
     cursor: Annotated[str, Field(max_length=200), AfterValidator(documents.checked)] | None = None
     """`next_cursor` of the page before."""
 
@@ -65,13 +65,12 @@ async def read(call: Call[None, None]) -> Reply:
 async def list_(call: Call[None, WorkoutQuery]) -> Reply:
     """GET /users/{userId}/workouts."""
     query = call.query
-    found = await _workouts(call).page(
+    page = await _workouts(call).page(
         call.user_id,
         after=documents.place(query.cursor) if query.cursor else None,
-        limit=query.limit + 1,  # one more tells whether there is a next page
+        limit=query.limit,
     )
-    page = found[: query.limit]
-    cursor = documents.cursor(page[-1].created_at, page[-1].id) if len(found) > query.limit else None
+    cursor = documents.cursor(page[-1].created_at, page[-1].id) if page.more else None
     return documents.page(call, [orjson.Fragment(stored.document) for stored in page], cursor)
 
 
@@ -107,10 +106,8 @@ async def delete(call: Call[None, None]) -> Reply:
 async def versions(call: Call[None, HistoryQuery]) -> Reply:
     """GET /users/{userId}/workouts/{id}/versions."""
     query = call.query
-    found = await _workouts(call).versions(
-        call.user_id, call.path["id"], after=query.cursor or 0, limit=query.limit + 1
-    )
-    return documents.changes(call, found, query.limit)
+    found = await _workouts(call).versions(call.user_id, call.path["id"], after=query.cursor or 0, limit=query.limit)
+    return documents.changes(call, found)
 
 
 async def version(call: Call[None, None]) -> Reply:
@@ -185,7 +182,8 @@ ROUTES = (
         answers={
             201: Answer("Created", WorkoutDocument, headers=("Location", *_DOCUMENT_HEADERS)),
             200: Answer(
-                "It was there already: the same `id` with the same body. It is answered as it is now.",
+                "It was there already: the same `id` with the same body. It is answered as it is now: deleted since, "
+                "where `deleted_at` is there.",
                 WorkoutDocument,
                 headers=("Location", *_DOCUMENT_HEADERS),
             ),
@@ -226,7 +224,8 @@ ROUTES = (
         description=(
             "Replaces the workout, as its next version, and queues a `workout_updated` event. Trainings that were made "
             "from it stay as they are. What GET answered may be sent back, changed: the fields that only the service "
-            "sets are passed over."
+            "sets are passed over. Each PUT is a version with an event, also one that says what is stored already: "
+            "send an Idempotency-Key, and the same one with a retry."
         ),
         tag="Workouts",
         scope="plan",
@@ -243,9 +242,10 @@ ROUTES = (
         operation_id="deleteWorkout",
         summary="Delete a workout",
         description=(
-            "Removes it with its exercises and queues a `workout_deleted` event. It answers 404 from then on; its "
-            "versions stay, and so do the trainings that were made from it, also those that phases have laid. A phase "
-            "that has it in its schedule keeps these, and is refused (`unknown-workout`) once it would make another."
+            "Removes it with its exercises and queues a `workout_deleted` event. That is final: it answers 404 from "
+            "then on, and cannot be restored as a training can. Its versions stay, and so do the trainings that were "
+            "made from it, also those that phases have laid. A phase that has it in its schedule keeps these, and is "
+            "refused (`unknown-workout`) once it would make another."
         ),
         tag="Workouts",
         scope="plan",
@@ -275,6 +275,7 @@ ROUTES = (
         tag="Workouts",
         scope="read",
         texts=frozenset({"version"}),
+        schemas={"version": {"type": "integer", "minimum": 1, "maximum": 999_999_999}},
         answers={200: Answer("The workout at that version", WorkoutDocument)},
     ),
     Route(
@@ -285,8 +286,9 @@ ROUTES = (
         summary="Plan a training from a workout",
         description=(
             "Makes a PLANNED training of the workout as it is now, and queues a `training_created` event in the same "
-            "statement. Each prescribed set is one that is not done, with its target. The training names the workout "
-            "and its version, and is a training like any other from then on."
+            "statement. Each prescribed set is one that is not done, with its target, in which the workout's `rest` is "
+            "`rest_seconds` and `hold_seconds` is `duration_seconds`. The training names the workout and its version, "
+            "and is a training like any other from then on. Without `timezone` its day is that of UTC."
         ),
         tag="Workouts",
         scope="plan",
@@ -297,7 +299,7 @@ ROUTES = (
             201: Answer("Created", TrainingDocument, headers=("Location", *_DOCUMENT_HEADERS)),
             200: Answer(
                 "It was there already: the same `id` or `source_id` with the same request. It is answered as it is "
-                "now.",
+                "now: deleted since, where `deleted_at` is there.",
                 TrainingDocument,
                 headers=("Location", *_DOCUMENT_HEADERS),
             ),

@@ -146,7 +146,6 @@ async def test_what_is_accepted_changes_the_plan_and_is_undone_as_before(user: A
     assert (change["training_id"], change["day"], change["title"]) == (planned["id"], "2026-01-14", "Pull")
 
     accepted = await user.accept(advice["id"])
-    assert user.headers["ETag"] == '"1"'
     assert (accepted["id"], accepted["undone"], accepted["day"]) == (advice["id"], False, str(DAY))
     assert accepted["changes"] == [change | {"version": 1, "version_after": 2}]
     changed = await user.assert_told(planned["id"])
@@ -163,7 +162,6 @@ async def test_what_is_accepted_changes_the_plan_and_is_undone_as_before(user: A
     assert (report["advice"], report["accepted"]) == ([], [accepted])
 
     undone = await user.undo(advice["id"])
-    assert user.headers["ETag"] == '"2"'
     assert (undone["undone"], undone["version"]) == (True, 2)
     assert undone["changes"] == [change | {"version": 1, "version_after": 2, "version_restored": 3}]
     before = await user.assert_told(planned["id"])

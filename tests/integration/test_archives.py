@@ -126,6 +126,35 @@ async def test_corrections_of_archived_trainings_go_on_and_are_archived_too(past
     assert [change.version for change in await past.history(athlete.user_id, other)] == [1]
 
 
+async def test_a_history_of_large_changes_comes_in_pages(past: World) -> None:
+    athlete = await past.athlete()
+    id_ = await old(past, athlete, 0)
+    large = [{"name": "Row", "notes": "n" * 10_000}] * 83  # 830 kB: ten of them have more than 8 MB
+    for version in range(2, 14):
+        await athlete.update(id_, exercises=large)
+        await past.age(athlete.user_id, id_, version, month(0))
+    await past.settle()
+    assert sum(each.rows for each in await past.archive()) == 13
+    await athlete.update(id_, exercises=large)
+    await athlete.update(id_, exercises=large)
+
+    pages, after = [], 0
+    while True:
+        page = await past.history(athlete.user_id, id_, after=after, limit=500)
+        pages.append([change.version for change in page])
+        if not page.more:
+            break
+        after = page[-1].version
+    assert pages == [[*range(1, 12)], [12, 13, 14, 15]]
+    for limit, more in ((10, True), (11, True), (12, True)):
+        page = await past.history(athlete.user_id, id_, limit=limit)
+        assert ([change.version for change in page], page.more) == ([*range(1, min(limit, 11) + 1)], more)
+    page = await past.history(athlete.user_id, id_, after=11, limit=4)
+    assert ([change.version for change in page], page.more) == ([12, 13, 14, 15], False)
+    page = await past.history(athlete.user_id, id_, after=11, limit=2)
+    assert ([change.version for change in page], page.more) == ([12, 13], True)
+
+
 async def test_an_archived_training_keeps_its_ids(past: World) -> None:
     user, catalogue = uuid4(), await read_catalogue(past.database)
     trainings, author = Trainings(past.database, TOPIC), Author(user, "me")

@@ -457,7 +457,7 @@ def test_the_commands(
     assert run("archive")[0] == 1
     assert run("archive", "--before", "2999-01-01")[0] == 1
     assert "TRAINING_ARCHIVE_DIR" in run("archive", "--before", "2024-01-01", folder=None)[1]
-    code, said = run("archive", "--before", "2024-01-01")
+    code, said = run("archive", "--before", "2y")
     assert code == 0
     assert "trainings-2023-01.parquet: 2 trainings, 2 rows" in said
     assert "outbox_2023_01: empty, dropped" in said

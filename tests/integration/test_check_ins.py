@@ -69,6 +69,32 @@ async def test_a_check_in_from_its_creation_to_its_end(db: Database, client: Cli
     assert told == {name: value for name, value in now.items() if name not in {"created_at", "updated_at"}}
 
 
+async def test_a_check_in_that_must_be_there_and_one_that_must_not(db: Database, client: Client) -> None:
+    async def put(body: dict[str, Any], status: int, **headers: str) -> dict[str, Any]:
+        answer = await client.put(MONDAY, json=body, headers=bearer() | headers)
+        assert answer.status == status, await answer.text()
+        document: dict[str, Any] = await answer.json()
+        return document
+
+    there, none = {"If-Match": "*"}, {"If-None-Match": "*"}
+    for if_match in ("*", '"1"'):
+        await put(WELL, 404, **{"If-Match": if_match})
+    assert (await put(WELL, 201, **none))["version"] == 1
+    for body in ({"sleep": 5}, WELL):
+        for key in ({}, {"Idempotency-Key": "a"}):
+            assert (await put(body, 412, **none, **key))["version"] == 1
+    for _ in range(2):
+        assert (await put({"sleep": 5}, 200, **there, **{"Idempotency-Key": "b"}))["version"] == 2
+    assert (await client.delete(MONDAY, headers=bearer() | there)).status == 204
+    await put(WELL, 404, **there)
+    back = await put(WELL, 200, **none, **{"Idempotency-Key": "c"})
+    assert (back["version"], await put(WELL, 200, **none, **{"Idempotency-Key": "c"})) == (4, back)
+    for wrong in (none | there, {"If-None-Match": '"1"'}, {"If-None-Match": "1"}):
+        problem = await put({"sleep": 6}, 422, **wrong)
+        assert problem["errors"][0]["header"] == "If-None-Match"
+    assert await db.one("SELECT count(*) FROM outbox") == (4,)
+
+
 async def test_one_value_is_enough_and_quantities_are_kept_as_they_were_said(client: Client) -> None:
     body = b'{"hrv_rmssd_ms": 64.50, "sleep_hours": 8.0, "notes": "caf\xc3\xa9 \\u0007 \'; --"}'
     headers = bearer() | {"Content-Type": "application/json"}

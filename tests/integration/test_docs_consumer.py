@@ -1,11 +1,12 @@
 """The example consumer of docs/subscribers.md, run as its reader would, on real events and their copies."""
 
 import asyncio
+import runpy
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,7 +25,7 @@ from tests.support.brokers import KafkaAddress
 from tests.support.databases import DatabaseUrls
 from tests.support.erasures import eraser
 from tests.support.load import until
-from tests.support.topic import read_topic
+from tests.support.topic import Record, read_topic
 from tests.support.worker import JWT_SECRET
 
 CONSUMER = Path(__file__).parents[2] / "docs" / "examples" / "consumer.py"
@@ -72,6 +73,16 @@ def counts(path: Path) -> dict[str, int]:
     return query(path, "SELECT user_id, trainings FROM completed")
 
 
+def versions(path: Path) -> dict[str, int]:
+    return query(path, "SELECT training_id, version FROM trainings")
+
+
+def read_late(path: Path, copies: list[Record]) -> None:
+    """As the consumer takes them in."""
+    with closing(sqlite3.connect(path)) as database:
+        runpy.run_path(str(CONSUMER))["apply"](database, copies)
+
+
 async def publish(settings: Settings, database: Database, topic: str) -> None:
     producer = KafkaProducer.of(settings, divert=lambda _: topic)
     relay = Relay(OutboxStore(database, uuid4().hex, lease=5, batch=100), producer)
@@ -93,18 +104,24 @@ async def test_copies_of_events_and_crashes_change_no_count(
     await athlete.update(completed[0])  # was completed before
     await athlete.delete(completed[1])
     await athlete.delete(completed[2])
+    for again in completed[3:]:
+        await athlete.delete(again)
+        await athlete.restore(again)
+    await athlete.delete(completed[4])
     await publish(settings, db, topic)
     done = await replay(settings, db, user_id=athlete.user_id, topic=topic)
-    assert done.records == 10
-    assert len(await read_topic(settings.kafka_bootstrap, topic)) == 20
-    for _ in range(2):
-        await athlete.create()
+    assert done.records == 15
+    assert len(await read_topic(settings.kafka_bootstrap, topic)) == 30
+    last = [await athlete.create() for _ in range(2)]
     await publish(settings, db, topic)
-    seen = "SELECT event_id, 1 FROM seen"
+    stand = dict(zip([planned, *completed, *last], [2, 2, 2, 2, 3, 4, 1, 1], strict=True))
     with running(*arguments, f"test-{uuid4().hex}"):  # a new group begins with the oldest record: all comes again
-        await until(lambda: len(query(path, seen)) == 12, 30, "the last event is seen")
+        await until(lambda: set(map(str, last)) <= versions(path).keys(), 30, "the last event is kept")
         await asyncio.sleep(0.5)
-    assert counts(path) == {str(athlete.user_id): 6}
+    records = await read_topic(settings.kafka_bootstrap, topic)
+    read_late(path, records[:6])  # the creations, behind all that came after them
+    assert versions(path) == {str(id_): version for id_, version in stand.items()}
+    assert counts(path) == {str(athlete.user_id): 5}  # the planned one, the first, the fourth, and the last two
 
 
 async def test_of_an_erased_user_no_count_is_kept(
@@ -112,11 +129,16 @@ async def test_of_an_erased_user_no_count_is_kept(
 ) -> None:
     path, other = tmp_path / "completed.sqlite", Athlete(db, await read_catalogue(db))
     await athlete.create()
-    await other.create()
+    kept = await other.create()
     await publish(settings, db, topic)
+    copies = await read_topic(settings.kafka_bootstrap, topic)
     await Erasures(db).begin(athlete.user_id)
     await eraser(db).work_off()
     await publish(settings, db, topic)
+    erased = "SELECT user_id, 1 FROM erased"
     with running(settings.kafka_bootstrap, str(path), topic, f"test-{uuid4().hex}"):
-        await until(lambda: len(query(path, "SELECT event_id, 1 FROM seen")) == 3, 30, "the last event is seen")
-    assert counts(path) == {str(other.user_id): 1}
+        await until(lambda: query(path, erased) == {str(athlete.user_id): 1}, 30, "the erasure is read")
+        await until(lambda: counts(path) == {str(other.user_id): 1}, 30, "the other's training is counted")
+    assert {copy.key for copy in copies} == {str(user.user_id).encode() for user in (athlete, other)}
+    read_late(path, copies)
+    assert versions(path) == {str(kept): 1}

@@ -99,7 +99,7 @@ async def test_each_write_and_each_read_is_one_statement(keeper: Keeper, db: Dat
         for attempt in (
             keeper.create(id_, key=key_ and key(f"{key_.key}{turn}")),
             keeper.update(id_, [1], name="second", key=key_),
-            keeper.put(id_, [2], name="third", key=key_ and key(key_.key, route="PUT")),
+            keeper.put(id_, name="third", key=key_ and key(key_.key, route="PUT")),
             documents.read(keeper.user_id, id_),
             documents.page(keeper.user_id, limit=5),
             keeper.delete(id_, key=key_ and key(key_.key, route="DELETE")),
@@ -131,25 +131,20 @@ async def test_the_same_id_creates_once(keeper: Keeper, db: Database) -> None:
 
 async def test_put_makes_changes_and_brings_back_and_leaves_alone_what_says_so_already(db: Database) -> None:
     keeper, id_ = Keeper(db, CHECK_INS), uuid4()
-    with pytest.raises(NotFound):
-        await keeper.put(id_, [1])
-    made = await keeper.put(id_)
+    made = await keeper.put(id_, new=True)
     assert (made.version, made.created) == (1, True)
-    for if_match, key_ in ((None, None), ([1], None), (None, key()), ([1, 7], key())):
-        same = await keeper.put(id_, if_match, key=key_)
+    for key_ in (None, key()):
+        same = await keeper.put(id_, key=key_)
         assert (same.version, same.created, same.replayed, same.document) == (1, False, False, made.document)
-    assert (await keeper.put(id_, [1], sleep=5)).version == 2
+    assert (await keeper.put(id_, sleep=5)).version == 2
     for key_ in (None, key()):
         with pytest.raises(PreconditionFailed) as refused:
-            await keeper.put(id_, [1], sleep=6, key=key_)
+            await keeper.put(id_, new=True, sleep=6, key=key_)
         assert refused.value.version == 2
         with pytest.raises(PreconditionFailed):  # though it says so already
-            await keeper.put(id_, [1], sleep=5, key=key_)
+            await keeper.put(id_, new=True, sleep=5, key=key_)
     await keeper.delete(id_, [2])
-    for key_ in (None, key()):
-        with pytest.raises(NotFound):
-            await keeper.put(id_, [3], key=key_)
-    back = await keeper.put(id_, sleep=5, key=key())
+    back = await keeper.put(id_, new=True, sleep=5, key=key())
     assert (back.version, back.created) == (4, False)
     assert (await keeper.read(id_))["sleep"] == 5
     assert [(version, type_) for version, type_, _ in await keeper.events(id_)] == [
@@ -180,7 +175,7 @@ async def test_a_key_is_answered_once_and_then_replayed(keeper: Keeper) -> None:
     assert (first[0].replayed, first[1].replayed, first[1].created) == (False, True, True)
     assert (first[0].id, first[0].document) == (first[1].id, first[1].document)
     changes = [await keeper.update(id_, [1], name="second", key=key("u", route="PUT")) for _ in range(2)]
-    puts = [await keeper.put(id_, [2], name="third", key=key("p", route="PUT")) for _ in range(2)]
+    puts = [await keeper.put(id_, name="third", key=key("p", route="PUT")) for _ in range(2)]
     for one, two in (changes, puts):
         assert (one.replayed, two.replayed, one.version, one.document) == (False, True, two.version, two.document)
     deletes = [await keeper.delete(id_, [3], key=key("d", route="DELETE")) for _ in range(2)]
@@ -210,12 +205,13 @@ async def test_a_refused_write_keeps_no_key(keeper: Keeper, db: Database) -> Non
 async def test_documents_are_each_users_own(db: Database) -> None:
     keeper, stranger, id_ = Keeper(db, GOALS), Keeper(db, GOALS), uuid4()
     mine = await keeper.create(id_, key=key())
-    for attempt in (stranger.read(id_), stranger.update(id_), stranger.delete(id_), stranger.put(id_, [1])):
+    for attempt in (stranger.read(id_), stranger.update(id_), stranger.delete(id_)):
         with pytest.raises(NotFound):
             await attempt
     assert await stranger.documents().page(stranger.user_id, limit=5) == []
     assert (await stranger.create(id_, b"theirs", key=key())).created
     await stranger.delete(id_)
+    assert (await stranger.put(id_, new=True)).version == 3
     assert (await keeper.documents().read(keeper.user_id, id_)).document == mine.document
 
 
@@ -251,16 +247,21 @@ async def gathered(attempts: list[Awaitable[Written]]) -> tuple[list[Written], l
     return written, refused
 
 
-async def test_of_two_puts_with_one_if_match_one_is_refused(keeper: Keeper) -> None:
+async def test_of_two_writes_at_once_with_one_precondition_one_is_refused(keeper: Keeper) -> None:
     for turn in range(20):
-        id_ = uuid4()
-        await keeper.create(id_)
+        id_, putting = uuid4(), turn % 4 < 2
+        if not putting:
+            await keeper.create(id_)
         named = [key(f"{turn}-{number}") if turn % 2 else None for number in range(2)]
-        write = keeper.put if turn % 4 < 2 else keeper.update
         written, refused = await gathered(
-            [write(id_, [1], name=f"from {number}", key=named[number]) for number in range(2)]
+            [
+                keeper.put(id_, new=True, name=f"from {number}", key=named[number])
+                if putting
+                else keeper.update(id_, [1], name=f"from {number}", key=named[number])
+                for number in range(2)
+            ]
         )
-        assert [each.version for each in written] == [2]
+        assert [each.version for each in written] == [1 if putting else 2]
         assert [type(each) for each in refused] == [PreconditionFailed]
         assert (await keeper.documents().read(keeper.user_id, id_)).document == written[0].document
 
@@ -342,12 +343,13 @@ async def test_a_transaction_goes_on_after_a_write_that_found_nothing_to_do(db: 
 
 
 class Step(NamedTuple):
-    """Something that is asked for: what, what it is to say, under which If-Match and key, and whether in a
-    transaction."""
+    """Something that is asked for: what, what it is to say, under which If-Match (of a PUT: whether there is to be
+    none) and key, and whether in a transaction."""
 
     what: str
     says: str
     if_match: list[int] | None
+    new: bool
     key: int | None
     within: bool
 
@@ -370,14 +372,17 @@ class Model:
             return used[1] if used[0] == step.says else IdempotencyKeyReused
         if step.what == "create" and self.version:
             return self.version if self.created_as in {step.says, None} else IdentityConflict
-        if step.what != "create":
-            if self.deleted and (step.what != "put" or step.if_match is not None):
-                return NotFound
-            if step.if_match is not None and self.version not in step.if_match:
-                return PreconditionFailed
-            if step.what != "delete" and not self.deleted and self.says == step.says:
-                return self.version
+        if step.what in ("update", "delete") and self.deleted:
+            return NotFound
+        if step.what != "create" and not self.deleted and not self.allows(step):
+            return PreconditionFailed
+        if step.what in ("update", "put") and not self.deleted and self.says == step.says:
+            return self.version
         return self.version + 1
+
+    def allows(self, step: Step) -> bool:
+        """Whether its precondition holds while there is one."""
+        return not step.new if step.what == "put" else step.if_match is None or self.version in step.if_match
 
     def change(self, step: Step) -> None:
         """It was done."""
@@ -394,6 +399,7 @@ steps = st.builds(
     st.sampled_from(["create", "update", "put", "put", "delete"]),
     st.sampled_from(["first", "second"]),
     st.none() | st.lists(st.integers(1, 4), min_size=1, max_size=2),
+    st.booleans(),
     st.none() | st.integers(0, 2),
     st.booleans(),
 )
@@ -430,7 +436,7 @@ async def run(keeper: Keeper, id_: UUID, step: Step) -> int:
             case "update":
                 written = await documents.update(author, id_, content, if_match=step.if_match, key=key_)
             case "put":
-                written = await documents.put(author, id_, content, if_match=step.if_match, key=key_)
+                written = await documents.put(author, id_, content, new=step.new, key=key_)
             case _:
                 written = await documents.delete(author, id_, if_match=step.if_match, key=key_)
         return written.version

@@ -111,6 +111,10 @@ async def test_an_id_is_a_goal_for_ever(person: Person) -> None:
     path, body = person.address("/goals"), BODY | {"id": str(uuid4())}
     assert [(await person.ask("POST", path, body)).status for _ in range(2)] == [201, 200]
     assert (await person.ask("POST", path, body | {"target": 1})).status == 409
+    assert (await person.ask("DELETE", f"{path}/{body['id']}")).status == 204
+    gone = await person.ask("POST", path, body)
+    document = GoalDocument.model_validate_json(await gone.read(), strict=True, extra="forbid")
+    assert (gone.status, document.version, document.deleted_at) == (200, 2, document.updated_at)
 
 
 async def test_a_goal_of_a_metric_of_a_later_version_is_read_and_its_progress_left_out(
@@ -323,7 +327,10 @@ async def test_an_estimate_that_wants_a_body_mass_says_so(db: Database, athlete:
     aim = {"metric": "e1rm_kg", "movement": "pull-up", "target": 20}
     pull = {"name": "Pull-up", "exercise": "pull-up"}
     trained = "Since Sunday, 9 November 2025 it was trained on"
-    lacks = "and no set of it that counts has 1 to 12 repetitions with a load."
+    lacks = (
+        "and no set of it that counts has 1 to 12 repetitions with a load (where your body is part of it, log your "
+        "body mass with the training)."
+    )
     await do(athlete, "2026-01-12", pull | {"sets": [{"weight": 10, "reps": 13}]})
     await settle(db)
     assert (await progress(person, **aim))["reason"] == f"{trained} a day, {lacks}"

@@ -69,17 +69,22 @@ class Importer:
 
     async def ask(self, method: str, path: str = "", expected: int = 200, **options: Any) -> dict[str, Any]:
         """The document of the answer."""
-        async with self._client.request(method, self.path + path, headers=self._headers, **options) as answer:
+        headers = self._headers | options.pop("headers", {})
+        async with self._client.request(method, self.path + path, headers=headers, **options) as answer:
             assert answer.status == expected, await answer.text()
+            self.replayed = answer.headers.get("Idempotent-Replayed")
             self.location = answer.headers.get("Location")
             self.retry_after = answer.headers.get("Retry-After")
             document: dict[str, Any] = await answer.json(content_type=None)
             return document
 
-    async def send(self, file: str | bytes | None, expected: int = 202, **fields: str) -> dict[str, Any]:
+    async def send(
+        self, file: str | bytes | None, expected: int = 202, *, key: str | None = None, **fields: str
+    ) -> dict[str, Any]:
         """POST a file."""
         parts = fields | ({} if file is None else {"file": file})
-        return await self.ask("POST", "", expected, data=form(parts))
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return await self.ask("POST", "", expected, data=form(parts), headers=headers)
 
     async def read(self, job: dict[str, Any]) -> dict[str, Any]:
         """The import as it is now."""
@@ -134,6 +139,37 @@ async def test_a_log_goes_in_as_a_job(client: Client, db: Database, tmp_path: Pa
     await importer(db).work_off()
     assert counts(await user.read(again)) == [count, 0, count, 0, 0]
     assert await numbers(db) == (count, count, count)
+
+
+async def test_an_import_whose_answer_was_lost_is_asked_for_by_its_key(client: Client, db: Database) -> None:
+    user = Importer(client)
+    await user.send(log(3), 200, dry_run="true", key="a")
+    job = await user.send(log(3), key="a")
+    assert user.replayed is None
+    for status in ("queued", "done"):
+        again = await user.send(log(3), key="a")
+        assert (again["id"], again["status"], user.replayed) == (job["id"], status, "true")
+        assert user.location == f"{user.path}/{job['id']}"
+        await importer(db).work_off()
+    for file, fields in ((log(2), {}), (log(3), {"timezone": "Europe/Vienna"})):
+        refused = await user.send(file, 422, key="a", **fields)
+        assert refused["errors"][0]["header"] == "Idempotency-Key"
+    assert (await Importer(client, uuid4()).send(log(3), key="a"))["id"] != job["id"]
+    # What was refused keeps no key.
+    other = await user.send(log(3), key="b")
+    assert str(other["id"]) in (await user.send(log(3), 409, key="c"))["detail"]
+    for key in ("c", "d"):
+        await importer(db).work_off()
+        assert (await user.send(log(3), key=key))["id"] not in (job["id"], other["id"])
+        assert user.replayed is None
+    await importer(db).work_off()
+    await user.send(log(3), 429, key="e")
+    assert user.retry_after is not None
+    assert (await user.send(log(3), key="a"))["id"] == job["id"]
+    assert await db.one("SELECT count(*) FROM imports WHERE user_id = %s", [USER]) == (4,)
+    assert await db.all("SELECT key FROM idempotency_keys WHERE user_id = %s ORDER BY 1", [USER]) == [
+        (key,) for key in "abcd"
+    ]
 
 
 async def test_every_format_is_found_by_its_header(client: Client, db: Database) -> None:
@@ -197,7 +233,7 @@ async def test_a_dry_run_refuses_what_the_import_refuses(client: Client, db: Dat
     assert (beside["line"], lost["line"], big["line"], future["line"]) == (2, 117, 4, 3)
     assert "line 117 beside it" in beside["message"]
     assert "would be larger than" in big["message"]
-    assert future["message"] == "2030-01-01 Ahead: must not lie more than 24 hours in the future"
+    assert future["message"] == "2030-01-01 Ahead: It must not lie more than 24 hours in the future."
 
 
 async def test_what_begins_with_another_training_is_counted(client: Client, db: Database) -> None:

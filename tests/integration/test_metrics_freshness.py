@@ -11,7 +11,7 @@ import web.metrics
 from agents.volume import VolumeFold
 from models.load_reports import LoadReport
 from models.record_reports import ProgressOverview, RecordsReport
-from models.reports import VolumeReport
+from models.volume_reports import VolumeReport
 from storage.database import Database
 from storage.exercises import read_catalogue
 from tests.support.athletes import TOPIC, Athlete

@@ -20,7 +20,7 @@ from agents.volume import VolumeFold
 from agents.volume_audit import rebuild, verify
 from models.errors import Conflict, DatabaseUnavailable, NotFound, UnknownExercise
 from models.exercises import Catalogue
-from models.reports import VolumeQuery
+from models.volume_reports import VolumeQuery
 from storage.database import Database, Row
 from storage.exercises import read_catalogue
 from storage.fold_state import LoggedEvent, advance, read_freshness

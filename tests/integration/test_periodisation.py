@@ -129,7 +129,7 @@ class Season:
         told: dict[str, Any] = await self.person.told("GET", path)
         assert told["day"] == day
         assert told["method"]["version"] >= 1
-        easy = bool(told.get("deload"))
+        easy = "deload_phase" in told
         for item, exercise in zip(told["items"], told["exercises"], strict=True):
             rule, said = self.rules[name][item["name"]], item["prescription"]
             weight = rule.easy if easy else rule.weight
@@ -149,7 +149,7 @@ class Season:
         told = await self.next(name, item["day"])
         did = {exercise["name"]: self.athlete.perform(self.rules[name][exercise["name"]]) for exercise in told["items"]}
         await self.log(item["training_id"], told["exercises"], did)
-        if not told.get("deload"):
+        if "deload_phase" not in told:
             self.performed.append((item["training_id"], name, did))
             for exercise, sets in did.items():
                 self.rules[name][exercise].performed(sets)

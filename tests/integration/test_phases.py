@@ -547,6 +547,48 @@ async def test_a_phase_over_http(client: Client, db: Database) -> None:
     assert (await athlete.ask("DELETE", address, **{"If-Match": '"2"'})).status == 204
 
 
+async def test_the_preview_of_a_creation_that_was_done_before_says_that_nothing_is_done(
+    client: Client, db: Database
+) -> None:
+    athlete = Athlete(client)
+    slots = [{"workout_id": await athlete.workout(), "weekday": 3}]
+    said = athlete.week(id=str(uuid4()), schedule=slots)
+    path = athlete.address("/phases")
+    address = f"{path}/{said['id']}"
+    made = await athlete.told("POST", path, said)
+    await athlete.told("PUT", address, said | {"name": "Peak"})
+    for gone in (False, True):
+        if gone:
+            assert (await athlete.ask("DELETE", address)).status == 204
+        before = await _everything(db)
+        preview = await athlete.told("POST", f"{path}?dry_run=true", said)
+        PhasePreview.model_validate(preview)
+        assert preview.get("phase", {}).get("name") == (None if gone else "Peak")
+        assert (preview["id"], preview["trainings"], set(preview["counts"].values())) == (made["id"], [], {0})
+        other = said | {"name": "Other"}
+        assert (await athlete.ask("POST", f"{path}?dry_run=true", other)).status == 409
+        answer = await athlete.ask("POST", path, said)
+        document = PhaseDocument.model_validate_json(await answer.read(), strict=True, extra="forbid")
+        assert (answer.status, document.version, document.deleted_at is not None) == (200, 3 if gone else 2, gone)
+        assert (await athlete.ask("POST", path, other)).status == 409
+        assert await _everything(db) == before
+
+
+async def test_a_key_of_a_change_holds_for_its_day_too(client: Client) -> None:
+    athlete = Athlete(client)
+    slots = [{"workout_id": await athlete.workout(), "weekday": 3}]
+    said = athlete.week(schedule=[])
+    phase = await athlete.told("POST", athlete.address("/phases"), said)
+    address = athlete.address(f"/phases/{phase['id']}")
+    answers = [
+        await athlete.ask("PUT", f"{address}?day={day}", said | {"schedule": slots}, **{"Idempotency-Key": "a"})
+        for day in ("2026-01-05", "2026-01-05", "2026-01-08")
+    ]
+    assert [answer.status for answer in answers] == [200, 200, 422]
+    assert [len((await answer.json())["trainings"]) for answer in answers[:2]] == [1, 1]
+    assert (await answers[2].json())["type"] == "/problems#idempotency-key-reused"
+
+
 async def test_a_phase_that_was_deleted_is_there_again_by_put(client: Client) -> None:
     athlete = Athlete(client)
     said = athlete.week(schedule=[{"workout_id": await athlete.workout(), "weekday": 3}])
@@ -560,6 +602,8 @@ async def test_a_phase_that_was_deleted_is_there_again_by_put(client: Client) ->
         ("DELETE", f"{address}?dry_run=true", {}),
         ("PUT", address, {"If-Match": '"2"'}),
         ("PUT", f"{address}?dry_run=true", {"If-Match": '"2"'}),
+        ("PUT", address, {"If-Match": "*"}),
+        ("PUT", f"{address}?dry_run=true", {"If-Match": "*"}),
         ("PUT", f"{path}/{NO_SUCH}", {}),
         ("PUT", f"{path}/{NO_SUCH}?dry_run=true", {}),
     ):

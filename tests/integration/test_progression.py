@@ -255,14 +255,14 @@ async def test_deload_phases_stand_outside_of_progression(lifter: Lifter) -> Non
     told = (await lifter.walks())[0]["sessions"][-1]
     assert (told["met"], told["missed"], "Easy" in told["reason"]) == (None, None, True)
     on_day = await lifter.next("2016-01-14")
-    assert on_day["deload"] == "Easy"
+    assert on_day["deload_phase"] == "Easy"
     assert [item["prescription"]["sets"] for item in on_day["items"]] == [1, 2]
     assert [len(exercise["sets"]) for exercise in on_day["exercises"]] == [1, 2]
     curls = on_day["items"][0]["prescription"]
     assert (curls["weight"], curls["decision"]) == (20, "deload"), "what was done last, and no progress"
     assert "Tuesday, 5 January 2016" in curls["reason"]
     await lifter.told("DELETE", lifter.address(f"/phases/{easy['id']}"))
-    assert (await lifter.next("2016-01-14")).get("deload") is None
+    assert "deload_phase" not in await lifter.next("2016-01-14")
     assert (await lifter.walks())[0]["sessions"][-1]["missed"] is True
 
 
@@ -272,7 +272,7 @@ async def test_a_session_that_advice_made_lighter_is_prescribed_as_one(
     await lifter.save(CURLS | {"sets": 3})
     plan = await lifter.told("POST", lifter.at("/trainings"), {"date": "2016-01-12T12:00:00Z"})
     before = await lifter.next("2016-01-12")
-    assert ("deload" in before, before["items"][0]["prescription"]["sets"]) == (False, 3)
+    assert ("deload_phase" in before, before["items"][0]["prescription"]["sets"]) == (False, 3)
     content: dict[str, Any] = {"kind": "deload", "changes": [{"training_id": plan["id"]}]}
     columns = "user_id, id, version, day, undone, content, digest"
     rows = "(%s, gen_random_uuid(), 1, '2016-01-12', %s, %s, '')"
@@ -284,7 +284,7 @@ async def test_a_session_that_advice_made_lighter_is_prescribed_as_one(
             f"INSERT INTO advice ({columns}) VALUES {rows} RETURNING 1", [lifter.user_id, undone, said]
         )
         report = await lifter.next("2016-01-12")
-        assert ("deload" in report, report["lighter"]) == (False, light), "no deload lies on the day"
+        assert ("deload_phase" in report, report["lighter"]) == (False, light), "no deload lies on the day"
         prescription = report["items"][0]["prescription"]
         assert prescription["sets"] == (2 if light else 3)
         assert prescription["reason"].startswith("This training was made a lighter session, so it has") is light

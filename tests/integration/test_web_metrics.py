@@ -8,11 +8,22 @@ import pytest
 import web.metrics
 from agents.volume import VolumeFold
 from analytics.volume import METHOD_VERSION
-from models.reports import CategoryItem, DayItem, MonthItem, MuscleItem, SessionItem, VolumeReport, WeekItem
+from models.volume_reports import (
+    CategoryItem,
+    DayItem,
+    MonthItem,
+    MuscleItem,
+    PhaseItem,
+    SessionItem,
+    VolumeReport,
+    WeekItem,
+)
 from storage.database import Database
 from storage.exercises import read_catalogue
+from storage.trainings import Author
 from tests.support.athletes import TOPIC, Athlete, published
 from tests.support.bodies import squat
+from tests.support.phases import PhasePlanner
 from tests.support.reports import METRICS, faults
 from tests.support.reports import report as read_report
 from tests.support.web import Client, bearer, serve
@@ -65,6 +76,37 @@ async def test_every_period(client: Client, athlete: Athlete, volume: VolumeFold
     assert [(month.month, month.sessions) for month in months] == [("2026-01", 3), ("2026-02", 1)]
     assert found["day"]["user_id"] == str(athlete.user_id)
     assert found["day"]["method"]["version"] == METHOD_VERSION
+
+
+async def test_a_phase_sums_up_its_days(db: Database, client: Client, volume: VolumeFold) -> None:
+    """Whoever planned what was done on them. A microcycle's days are its mesocycle's, too."""
+    planner = await PhasePlanner.of(db)
+    athlete, other = Athlete(db, planner.catalogue), Athlete(db, planner.catalogue)
+    planner.author, planner.user_id = Author(athlete.user_id, "athlete"), athlete.user_id
+    base = await planner.make(planner.body(name="Base", schedule=[]))
+    light = {"first": "2026-01-12", "last": "2026-01-18", "parent_id": str(base.id), "kind": "microcycle"}
+    easy = await planner.make(planner.body(name="Easy", schedule=[], deload=True, **light))
+    gone = await planner.make(planner.body(name="Gone", schedule=[], first="2026-02-01", last="2026-02-07"))
+    await planner.end(gone.id)
+    await planner.make(planner.body(name="Idle", schedule=[], first="2026-03-01", last="2026-03-07"))
+    for each, day in ((athlete, 4), (athlete, 5), (athlete, 12), (athlete, 18), (athlete, 19), (other, 12)):
+        await each.create(date=f"2026-01-{day:02}T12:00:00Z", exercises=[squat(reps=day)])
+    await athlete.create(date="2026-02-02T12:00:00Z", exercises=[squat()])
+    await volume.fold_log()
+
+    before = db.statements
+    items = (await report(client, athlete, period="phase"))["items"]
+    assert db.statements - before == 1
+    assert [(item.phase_id, item.reps, item.sessions) for item in map(PhaseItem.model_validate, items)] == [
+        (base.id, 5 + 12 + 18, 3),
+        (easy.id, 12 + 18, 2),
+    ]
+    ((first, *_), names) = items, [(item["name"], item["kind"], item["deload"]) for item in items]
+    assert names == [("Base", "mesocycle", False), ("Easy", "microcycle", True)]
+    assert (first["first"], first["last"]) == ("2026-01-05", "2026-01-18")
+    cut = await report(client, athlete, period="phase", **{"from": "2026-01-06", "to": "2026-01-17"})
+    assert [(item["name"], item["reps"]) for item in cut["items"]] == [("Base", 12), ("Easy", 12)]
+    assert (await report(client, other, period="phase"))["items"] == []
 
 
 async def test_numbers_are_exact_and_what_is_unknown_is_absent(

@@ -45,6 +45,10 @@ class Athlete:
         """DELETE."""
         await self._trainings.delete(self._author, id_)
 
+    async def restore(self, id_: UUID) -> None:
+        """POST …/restore."""
+        await self._trainings.restore(self._author, id_)
+
 
 async def published(database: Database) -> list[LoggedEvent]:
     """The log as the records that it is published as."""

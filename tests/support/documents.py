@@ -132,13 +132,11 @@ class Keeper:
         columns = own(self.kind, content)
         return await self.documents().update(self.author, id_, text(content), columns, if_match=if_match, key=key)
 
-    async def put(
-        self, id_: UUID, if_match: list[int] | None = None, *, key: IdempotencyKey | None = None, **fields: Any
-    ) -> Written:
+    async def put(self, id_: UUID, *, new: bool = False, key: IdempotencyKey | None = None, **fields: Any) -> Written:
         """PUT of one that need not be there."""
         content = self.content | fields
         columns = own(self.kind, content)
-        return await self.documents().put(self.author, id_, text(content), columns, if_match=if_match, key=key)
+        return await self.documents().put(self.author, id_, text(content), columns, new=new, key=key)
 
     async def delete(
         self, id_: UUID, if_match: list[int] | None = None, *, key: IdempotencyKey | None = None

@@ -420,7 +420,7 @@ def request(world: World, person: Person, route: Route) -> Asked:
     known = {
         "Idempotency-Key": chance.choice([*KEYS, str(world.uuid())]),
         "If-Match": chance.choice(["*", '"1"', '"1", "2", "3"']),
-        "If-None-Match": chance.choice(['"1"', '"7"']),
+        "If-None-Match": chance.choice(['"1"', '"7"']) if route.method == "GET" else "*",
     }
     headers = {name: known[name] for name in route.request_headers if chance.random() < 0.4}
     if any(answer.line for answer in route.answers.values()):

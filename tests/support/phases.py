@@ -8,9 +8,10 @@ import orjson
 
 from models.phases import PhaseBody, PhaseCreate, PlanAction
 from models.trainings import TrainingUpdate, exercises_json
-from storage.database import Database, Runner
+from storage.database import Cursor, Database, Runner
 from storage.documents import PHASES, Documents
 from storage.exercises import read_catalogue
+from storage.phases import Neighbours
 from storage.plans import PlannedTraining, read_planned
 from storage.trainings import IdempotencyKey, Written
 from tests.support.workouts import PULLS, TRAININGS, Planner, create_workout
@@ -97,8 +98,9 @@ class PhasePlanner(Planner):
         """PUT, as of `day`: by default one before all that is planned."""
 
         async def document(phases: Documents, content: str, deleted: bool) -> Written:
-            write = phases.put if deleted else phases.update
-            return await write(self.author, id_, content, body.columns(), if_match=if_match)
+            if deleted and if_match is None:
+                return await phases.put(self.author, id_, content, body.columns())
+            return await phases.update(self.author, id_, content, body.columns(), if_match=if_match)
 
         return await self._write(id_, body, document, day)
 
@@ -126,7 +128,11 @@ class PhasePlanner(Planner):
 
     async def preview(self, id_: UUID, body: PhaseBody | None, *, day: dt.date | None = EARLY) -> Plan:
         """What a write would do, as of `day`."""
-        return await phase_writes.preview(self.database, self.user_id, id_, body, lambda _: None, day=day)
+
+        async def was_done(_: Cursor, __: Neighbours) -> bool:
+            return False
+
+        return await phase_writes.preview(self.database, self.user_id, id_, body, was_done, day=day)
 
     async def planned(self, runner: Runner | None = None) -> list[PlannedTraining]:
         """All trainings that a plan may change."""

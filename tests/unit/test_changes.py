@@ -124,6 +124,7 @@ class FakeDatabase:
         self.open: dict[int, dict[UUID, bool]] = {}  # trainings that a transaction writes, and whether it deletes
         self.rows: dict[UUID, tuple[int, int, bool]] = {}  # transaction, version, deleted
         self.place = PLACE
+        self.fitting = 9  # trainings on a page, by their bytes
 
     def begin(self) -> int:
         self.open[self.next_xid] = {}
@@ -174,8 +175,11 @@ class FakeDatabase:
         found.sort(key=lambda row: row[:2] if statement is CHANGES else row[1])
         newest = max((xid for xid, _, _ in self.rows.values()), default=None) if statement is BEGIN else None
         lead = (self.place, str(self.now), None if newest is None else str(newest))
-        cut = [(str(row[0]), *row[1:]) for row in found[: parameters["limit"]]]
-        return [(*lead, *row) for row in cut] or [(*lead, *[None] * 9)]
+        cut = [
+            (str(row[0]), *row[1:], 0, max(0, place - self.fitting + 2))
+            for place, row in enumerate(found[: min(parameters["limit"], self.fitting + 1)])
+        ]
+        return [(*lead, *row) for row in cut] or [(*lead, *[None] * 11)]
 
 
 def run(page: Coroutine[Any, Any, ChangePage]) -> ChangePage:
@@ -255,8 +259,9 @@ class Feed(RuleBasedStateMachine):
     def crash(self) -> None:
         self.database.crash()
 
-    @rule(client=st.integers(0, 1), limit=st.integers(1, 5))
-    def poll(self, client: int, limit: int) -> None:
+    @rule(client=st.integers(0, 1), limit=st.integers(1, 5), fitting=st.integers(1, 5))
+    def poll(self, client: int, limit: int, fitting: int) -> None:
+        self.database.fitting = fitting
         self.clients[client].poll(limit)
 
     @rule(client=st.integers(0, 1))

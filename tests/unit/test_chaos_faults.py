@@ -67,7 +67,8 @@ async def test_a_fault_that_fails_ends_the_others(monkeypatch: pytest.MonkeyPatc
 
 def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
-    assert all(name in capsys.readouterr().out for name in ["disk-full"])
+    printed = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert printed == [[name, found.prose] for name, found in FAULTS.items()]
 
 
 def test_an_unknown_fault_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,8 @@ function workout({ id, name }, planned) {
     if (!made.open || made.dataset.read) return;
     made.dataset.read = "yes";
     try {
-      const { items, deload, lighter, method } = await mine(`workouts/${id}/next`, { query: { day: planned.get(id) } });
+      const next = await mine(`workouts/${id}/next`, { query: { day: planned.get(id) } });
+      const { items, deload_phase: deload, lighter, method } = next;
       const why = deload ? `It lies in a deload: ${deload}.` : "It was made a lighter session.";
       const light = deload || lighter ? element("p", why) : null;
       const all = part("ul", items.map(prescribed), { className: "cards" });
