@@ -102,7 +102,8 @@ async def test_order_holds_while_the_broker_crashes_hangs_and_loses_connections(
             own_broker.proxy.accept()
             await asyncio.sleep(0.5)
         await until(log.published, 10, "the lag is gone within 10 s")
-        assert service.state.error is None
+        # A broker that has just come back may take longer than a second for one more answer.
+        await until(lambda: service.state.error is None, 5, "nothing is wrong any more")
     verdict = await judge(database_urls.owner, own_broker.bootstrap, topic)
     assert verdict.violations == ()
     assert verdict.events == log.version * len(USERS)
