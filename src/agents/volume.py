@@ -142,8 +142,8 @@ class VolumeFold(Fold):
         published never comes. To be called by a slow timer of a worker whose consumer has nothing left to read. Raises
         `DatabaseUnavailable`.
         """
-        if (await read_freshness(self._database)).lag_seconds > MISSED_AFTER:
-            count = await self.fold_log()
+        missed = (await read_freshness(self._database)).lag_seconds > MISSED_AFTER
+        if missed and (count := await self.fold_log()):
             log.warning("folded %d events from the log: they had not come by the topic", count)
 
     async def renew(self) -> None:
